@@ -1,1 +1,15 @@
-//! Host.
+//! Phasewright: durable DAG workflows on WebAssembly.
+//!
+//! The modules in flow order:
+//! HTTP → endpoint component → service → executor → phase plugin → store → events.
+//!
+//! **Invariant:** `workflow` does no I/O; the same events give the same execution.
+//! **Invariant:** `events` tells nobody what `store` has not committed.
+#![forbid(unsafe_code)]
+
+pub mod workflow;
+
+pub mod plugin;
+pub mod store;
+
+pub mod clock;

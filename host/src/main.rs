@@ -1,1 +1,2 @@
-fn main(){}
+//! The `phasewright` binary.
+fn main() {}

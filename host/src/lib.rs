@@ -7,6 +7,8 @@
 //! **Invariant:** `events` tells nobody what `store` has not committed.
 #![forbid(unsafe_code)]
 
+pub mod contract;
+
 pub mod workflow;
 
 pub mod plugin;

@@ -13,5 +13,6 @@ pub mod workflow;
 
 pub mod plugin;
 pub mod store;
+pub mod wasm;
 
 pub mod clock;

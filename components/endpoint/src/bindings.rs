@@ -5,6 +5,7 @@
 mod generated {
     #![expect(
         missing_docs,
+        clippy::same_length_and_capacity,
         reason = "generated: the contract documents all that comes from it"
     )]
 

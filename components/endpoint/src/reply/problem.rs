@@ -5,9 +5,12 @@ use http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use super::{Reply, full, json};
 use crate::bindings::types::{Error, Violation};
 
-/// Why there is no other reply.
+/// Why there is no other reply. Boxed, because results carry it everywhere and it is rare.
 #[derive(Debug)]
-pub struct Problem {
+pub struct Problem(Box<Content>);
+
+#[derive(Debug)]
+struct Content {
     kind: Kind,
     detail: String,
     errors: Vec<Violation>,
@@ -104,10 +107,9 @@ impl Problem {
             [one] => format!("{} {}", one.pointer, one.message),
             many => format!("{} violations, see `errors`", many.len()),
         };
-        Self {
-            errors,
-            ..Self::new(Kind::Invalid, detail)
-        }
+        let mut problem = Self::new(Kind::Invalid, detail);
+        problem.0.errors = errors;
+        problem
     }
 
     /// 404: the path leads nowhere.
@@ -128,11 +130,9 @@ impl Problem {
         });
         let names = names.collect::<Vec<_>>().join(", ");
         let detail = format!("{method} is not allowed here; allowed: {names}");
-        let header = HeaderValue::try_from(names).ok();
-        Self {
-            header: header.map(|names| (header::ALLOW, names)),
-            ..Self::new(Kind::MethodNotAllowed, detail)
-        }
+        // Methods are tokens, which every header can carry.
+        let names = HeaderValue::try_from(names).unwrap_or(HeaderValue::from_static(""));
+        Self::new(Kind::MethodNotAllowed, detail).with(header::ALLOW, names)
     }
 
     /// 413 naming the limit.
@@ -158,57 +158,65 @@ impl Problem {
 
     /// The HTTP status.
     pub fn status(&self) -> StatusCode {
-        self.kind.describe().0
+        self.0.kind.describe().0
     }
 
     /// What is wrong, in one line.
     pub fn detail(&self) -> &str {
-        &self.detail
+        &self.0.detail
     }
 
     /// What is wrong where in the body.
     pub fn errors(&self) -> &[Violation] {
-        &self.errors
+        &self.0.errors
     }
 
     /// The reply that tells it:
     /// `{"type", "title", "status", "detail", "errors": [{"pointer", "message"}]}`.
     pub fn into_reply(self) -> Reply {
-        let (status, uri, title) = self.kind.describe();
+        let Content {
+            kind,
+            detail,
+            errors,
+            header,
+        } = *self.0;
+        let (status, uri, title) = kind.describe();
         let text = json::object(|problem| {
             problem.field("type", uri);
             problem.field("title", title);
             problem.field("status", status.as_u16());
-            problem.field("detail", &self.detail);
-            if !self.errors.is_empty() {
-                problem.objects("errors", &self.errors, |error, violation| {
+            problem.field("detail", &detail);
+            if !errors.is_empty() {
+                problem.objects("errors", &errors, |error, violation| {
                     error.field("pointer", &violation.pointer);
                     error.field("message", &violation.message);
                 });
             }
         });
         let mut reply = full(status, "application/problem+json", text.into());
-        if let Some((name, value)) = self.header {
+        if let Some((name, value)) = header {
             reply.headers_mut().insert(name, value);
         }
         reply
     }
 
     fn new(kind: Kind, detail: impl Into<String>) -> Self {
-        Self {
+        Self(Box::new(Content {
             kind,
             detail: detail.into(),
             errors: Vec::new(),
             header: None,
-        }
+        }))
+    }
+
+    fn with(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.0.header = Some((name, value));
+        self
     }
 
     /// Tells the client when to try again.
     fn retry_after(self, seconds: u64) -> Self {
-        Self {
-            header: Some((header::RETRY_AFTER, HeaderValue::from(seconds))),
-            ..self
-        }
+        self.with(header::RETRY_AFTER, HeaderValue::from(seconds))
     }
 }
 
@@ -216,10 +224,10 @@ impl From<Error> for Problem {
     fn from(error: Error) -> Self {
         match error {
             Error::Invalid(violations) => Self::invalid(violations),
-            Error::Unauthenticated => Self {
-                header: Some((header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"))),
-                ..Self::new(Kind::Unauthenticated, "a valid bearer token is required")
-            },
+            Error::Unauthenticated => {
+                Self::new(Kind::Unauthenticated, "a valid bearer token is required")
+                    .with(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"))
+            }
             Error::Forbidden(detail) => Self::new(Kind::Forbidden, detail),
             Error::NotFound(detail) => Self::not_found(detail),
             Error::Conflict(detail) => Self::new(Kind::Conflict, detail),

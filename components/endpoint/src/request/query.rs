@@ -82,7 +82,7 @@ impl Query {
     /// 400 naming the parameter and the range.
     pub fn number<N>(&self, name: &str, min: N, max: N) -> Result<Option<N>, Problem>
     where
-        N: FromStr + PartialOrd + std::fmt::Display,
+        N: Copy + FromStr + PartialOrd + std::fmt::Display,
     {
         let Some(text) = self.text(name) else {
             return Ok(None);

@@ -25,6 +25,7 @@ pub const STATUSES: [CheckpointStatus; 5] = [
     CheckpointStatus::Edited,
     CheckpointStatus::Rejected,
     CheckpointStatus::Expired,
+    CheckpointStatus::Cancelled,
 ];
 
 /// A decision and what the reviewer remarks.
@@ -87,6 +88,7 @@ pub fn status_name(status: CheckpointStatus) -> &'static str {
         CheckpointStatus::Edited => "edited",
         CheckpointStatus::Rejected => "rejected",
         CheckpointStatus::Expired => "expired",
+        CheckpointStatus::Cancelled => "cancelled",
     }
 }
 

@@ -62,11 +62,13 @@ pub struct Subscription {
 impl Subscription {
     /// Waits for news since the last call.
     pub async fn changed(&mut self) -> Progress {
-        match &mut self.receiver {
-            // The sender lives in `events`, which this subscription holds, as long as it is subscribed.
-            Some(receiver) if receiver.changed().await.is_ok() => *receiver.borrow_and_update(),
-            _ => std::future::pending().await,
+        // The sender lives in `events` for as long as this subscription does.
+        if let Some(receiver) = &mut self.receiver
+            && receiver.changed().await.is_ok()
+        {
+            return *receiver.borrow_and_update();
         }
+        std::future::pending().await
     }
 }
 

@@ -13,7 +13,7 @@ mod inbox;
 mod run;
 
 pub use evaluate::Bindings;
-pub use run::{CommandError, Started};
+pub use run::{CommandError, Started, summary};
 
 use std::{
     collections::HashMap,
@@ -163,7 +163,7 @@ impl Executor {
             let attempts = *self.shared.attempts.borrow();
             warn!(attempts, "grace period over; the attempts still running will be repeated");
         }
-        self.shared.writer.shutdown().await;
+        self.shared.writer.close().await;
     }
 
     /// Asks the actor of an execution, waking the execution if it is not in memory.

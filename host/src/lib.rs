@@ -8,11 +8,15 @@
 #![forbid(unsafe_code)]
 
 pub mod contract;
+pub mod service;
 
 pub mod workflow;
 
+pub mod executor;
 pub mod plugin;
 pub mod store;
 pub mod wasm;
+
+pub mod events;
 
 pub mod clock;

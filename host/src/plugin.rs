@@ -19,6 +19,7 @@ mod text;
 pub use catalog::CatalogError;
 pub use grants::GrantsError;
 pub use limits::Limits;
+pub use schema::Schema;
 pub use sandbox::{Sandbox, SandboxConfig, SandboxError};
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};

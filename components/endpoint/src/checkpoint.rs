@@ -19,7 +19,7 @@ use crate::{
 const NOTES_CHARACTERS_MAX: usize = 10_000;
 
 /// What can be listed by.
-pub const STATUSES: [CheckpointStatus; 5] = [
+pub const STATUSES: [CheckpointStatus; 6] = [
     CheckpointStatus::Pending,
     CheckpointStatus::Approved,
     CheckpointStatus::Edited,

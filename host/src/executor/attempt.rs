@@ -138,11 +138,10 @@ impl Report {
     /// The bytes of an artifact, as soon as it is durable.
     async fn read(&self, reference: ArtifactRef, version: u64) -> Result<Artifact, String> {
         let mut durable = self.durable.clone();
-        let reached = durable.wait_for(|durable| durable.version >= version || durable.failure.is_some()).await;
-        if reached.is_err() {
+        let is_settled = |durable: &Durable| durable.version >= version || durable.failure.is_some();
+        if durable.wait_for(is_settled).await.is_err() {
             return Err("the execution has left this host".to_owned());
         }
-        drop(reached);
         match self.shared.store.blob(reference.digest).await {
             Ok(Some(data)) => Ok(Artifact { reference, data }),
             Ok(None) => Err(format!("the bytes of {} are gone", reference.name)),

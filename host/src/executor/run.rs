@@ -21,7 +21,7 @@ use crate::{
     plugin::{Attempt, Produced},
     store::{Append, Appended, Keyed, StartKey, StoreError, Summary},
     workflow::{
-        Action, ArtifactRef, Digest, Event, Execution, ExecutionId, Failure, FailureKind, Input, Json, NodeIndex,
+        Action, ArtifactRef, Digest, Execution, ExecutionId, Failure, Input, Json, NodeIndex,
         Prepared, Recorded, Refusal, Stage, Step,
     },
 };

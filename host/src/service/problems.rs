@@ -17,7 +17,7 @@ impl From<StoreError> for Error {
                 error!(%error, "the store failed");
                 Self::Unavailable("the database does not answer; nothing was changed by this call, or it will show when it answers again".to_owned())
             }
-            StoreError::Corrupt(_) | StoreError::Newer(_) => internal(&error),
+            StoreError::Corrupt(_) | StoreError::Newer(_) | StoreError::Invalid(_) => internal(&error),
         }
     }
 }

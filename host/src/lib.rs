@@ -7,6 +7,14 @@
 //! **Invariant:** `events` tells nobody what `store` has not committed.
 #![forbid(unsafe_code)]
 
+pub mod cli;
+
+pub mod app;
+
+pub mod http;
+
+pub mod endpoints;
+
 pub mod contract;
 pub mod service;
 

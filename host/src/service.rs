@@ -33,6 +33,7 @@ use crate::{
         StartRequest, Summary, Template,
     },
     events::Events,
+    http::Connections,
     executor::Executor,
     plugin::PhaseRunner,
     store::Store,
@@ -48,7 +49,7 @@ pub struct Service {
     events: Events,
     clock: Arc<dyn Clock>,
     /// Connections that the listener has open, for the health report.
-    connections: Arc<dyn Fn() -> usize + Send + Sync>,
+    connections: Connections,
 }
 
 impl Service {
@@ -60,7 +61,7 @@ impl Service {
         executor: Executor,
         events: Events,
         clock: Arc<dyn Clock>,
-        connections: Arc<dyn Fn() -> usize + Send + Sync>,
+        connections: Connections,
     ) -> Self {
         Self { store, library, runner, executor, events, clock, connections }
     }

@@ -54,7 +54,7 @@ impl Service {
              \"background_tasks_total\":{},\"active_connections\":{}}}}}",
             self.now(),
             self.executor.load().0,
-            (self.connections)(),
+            self.connections.open(),
         );
         Probe { ok: true, errors: Vec::new(), detail }
     }

@@ -41,6 +41,9 @@ const WORKFLOW: &str = "bench_chain";
 /// How long each measurement takes unless `--seconds` says otherwise.
 const SECONDS_DEFAULT: u64 = 10;
 
+/// How often disk and engine take turns when latency is measured, because the disk has moods.
+const TURNS: u32 = 10;
+
 /// Longest measurement, in seconds: a long lunch.
 const SECONDS_MAX: u64 = 3600;
 
@@ -50,7 +53,9 @@ pub fn command(workspace: &Workspace, arguments: Arguments) -> Result<ExitCode> 
     let mut seconds = SECONDS_DEFAULT;
     arguments.parse(|argument, values| {
         match argument {
-            Argument::Word(name @ ("http" | "latency" | "throughput")) => wanted.push(name.to_owned()),
+            Argument::Word(name @ ("http" | "latency" | "throughput")) => {
+                wanted.push(name.to_owned());
+            }
             Argument::Option("seconds") => seconds = values.next()?,
             _ => return Ok(false),
         }
@@ -115,9 +120,7 @@ fn http(host: &Host, seconds: u64) -> Result<Option<Value>> {
 }
 
 fn define(host: &Host) -> Result<()> {
-    let node = |id: &str, needs: &[&str], input: &str| {
-        json!({"id": id, "phase": "compute", "needs": needs, "input": {"value": input}})
-    };
+    let node = |id: &str, needs: &[&str], input: &str| json!({"id": id, "phase": "compute", "needs": needs, "input": {"value": input}});
     let definition = json!({
         "id": WORKFLOW,
         "nodes": [
@@ -150,8 +153,6 @@ fn latency(host: &Host, folder: &std::path::Path, time: Duration) -> Result<Valu
     let mut disk = disk::Probe::new(folder)?;
     let mut times = Vec::new();
     let mut syncs = Vec::new();
-    // In turns, because the disk has moods.
-    const TURNS: u32 = 10;
     for _ in 0..TURNS {
         syncs.extend(disk.sync_for(time / (2 * TURNS))?);
         times.extend(load::run(host.base(), &call, 1, time / (2 * TURNS))?.times);
@@ -174,7 +175,9 @@ fn latency(host: &Host, folder: &std::path::Path, time: Duration) -> Result<Valu
 
 /// Many clients at a time, each starting the next execution when the last one is completed.
 fn throughput(host: &Host, time: Duration) -> Result<Value> {
-    say(&format!("throughput: {CLIENTS} clients, 3 phases, Prefer: wait"));
+    say(&format!(
+        "throughput: {CLIENTS} clients, 3 phases, Prefer: wait"
+    ));
     let call = execute();
     load::run(host.base(), &call, CLIENTS, Duration::from_secs(2))?;
     let run = load::run(host.base(), &call, CLIENTS, time)?;

@@ -44,11 +44,7 @@ pub fn all(workspace: &Workspace) -> Result<()> {
 }
 
 /// The guests that become a file.
-const BUILT: &[GuestKind] = &[
-    GuestKind::Component,
-    GuestKind::Phase,
-    GuestKind::TestPhase,
-];
+const BUILT: &[GuestKind] = &[GuestKind::Component, GuestKind::Phase, GuestKind::TestPhase];
 
 /// cargo, in the root of the workspace.
 pub fn cargo(workspace: &Workspace) -> Command {
@@ -87,7 +83,11 @@ fn lay_out(workspace: &Workspace) -> Result<()> {
     for folder in [workspace.phases(), workspace.test_phases(), here.clone()] {
         fs::create_dir_all(&folder).with_context(|| format!("make {}", folder.display()))?;
     }
-    for guest in workspace.guests.iter().filter(|guest| BUILT.contains(&guest.kind)) {
+    for guest in workspace
+        .guests
+        .iter()
+        .filter(|guest| BUILT.contains(&guest.kind))
+    {
         let source = from.join(guest.file());
         if from != here {
             link(&source, &here.join(guest.file()))?;
@@ -136,5 +136,8 @@ fn remove_strangers(workspace: &Workspace, folder: &Path, kind: GuestKind) -> Re
 
 /// The path as a person in the root of the workspace writes it.
 fn relative(path: &Path, root: &Path) -> String {
-    path.strip_prefix(root).unwrap_or(path).display().to_string()
+    path.strip_prefix(root)
+        .unwrap_or(path)
+        .display()
+        .to_string()
 }

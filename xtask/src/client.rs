@@ -67,11 +67,6 @@ impl Client {
         Self { agent, base }
     }
 
-    /// Where the host is.
-    pub fn base(&self) -> &str {
-        &self.base
-    }
-
     /// `GET` of a JSON document.
     pub fn get(&self, path: &str) -> Result<Value, CallError> {
         json(self.send("GET", path, &[], None)?)
@@ -155,11 +150,12 @@ fn explain(body: &str) -> String {
         return body.trim().to_owned();
     };
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-    let violations = problem["errors"].as_array().into_iter().flatten();
-    let violations = violations
-        .map(|one| format!("\n  {} {}", text(&one["pointer"]), text(&one["message"])))
-        .collect::<String>();
-    format!("{}{violations}", text(&problem["detail"]))
+    let mut lines = vec![text(&problem["detail"])];
+    for violation in problem["errors"].as_array().into_iter().flatten() {
+        let (pointer, message) = (text(&violation["pointer"]), text(&violation["message"]));
+        lines.push(format!("  {pointer} {message}"));
+    }
+    lines.join("\n")
 }
 
 #[cfg(test)]
@@ -170,7 +166,10 @@ mod tests {
     fn a_problem_names_its_places() {
         let problem = r#"{"detail": "2 violations", "errors": [
             {"pointer": "/nodes/0", "message": "is wrong"}, {"pointer": "/id", "message": "is long"}]}"#;
-        assert_eq!(explain(problem), "2 violations\n  /nodes/0 is wrong\n  /id is long");
+        assert_eq!(
+            explain(problem),
+            "2 violations\n  /nodes/0 is wrong\n  /id is long"
+        );
         assert_eq!(explain("gone\n"), "gone");
     }
 }

@@ -9,11 +9,7 @@ use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
 
 use crate::{
-    cleanup::TempFolder,
-    client::Client,
-    host::Setup,
-    shell,
-    toolchain::WASM_TARGET,
+    cleanup::TempFolder, client::Client, host::Setup, shell, toolchain::WASM_TARGET,
     workspace::Workspace,
 };
 
@@ -59,7 +55,9 @@ fn build_phase(workspace: &Workspace) -> Result<PathBuf> {
 
 fn run(client: &Client, folder: &Path) -> Result<()> {
     let definition = read(&folder.join("workflow.json"))?;
-    let id = definition["id"].as_str().context("the workflow has no id")?;
+    let id = definition["id"]
+        .as_str()
+        .context("the workflow has no id")?;
     client.put(&format!("/api/workflows/{id}"), &definition)?;
     let execution = client.post(
         &format!("/api/workflows/{id}/execute"),

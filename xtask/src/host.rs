@@ -10,12 +10,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::{Context, Result, bail};
 use crate::{
     cleanup::{self, ChildGuard},
     client::Client,
     workspace::Workspace,
 };
+use anyhow::{Context, Result, bail};
 
 /// Longest start. The first one compiles every component, which takes a slow machine a minute.
 const START_TIMEOUT: Duration = Duration::from_mins(5);
@@ -36,7 +36,7 @@ pub struct Setup {
     root: PathBuf,
     /// Folders of phases.
     pub phases: Vec<PathBuf>,
-    /// The SQLite file and the log are in here.
+    /// The database and the log are in here.
     pub folder: PathBuf,
 }
 

@@ -40,7 +40,9 @@ pub fn run_reading(command: &mut Command, mut line: impl FnMut(&str)) -> Result<
         println!("{text}");
         line(&text);
     }
-    let status = child.wait().with_context(|| format!("wait for {program}"))?;
+    let status = child
+        .wait()
+        .with_context(|| format!("wait for {program}"))?;
     if !status.success() {
         bail!("{program} failed ({status})");
     }

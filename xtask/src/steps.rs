@@ -52,7 +52,11 @@ impl Steps {
                 }
             }
         }
-        let failed = self.taken.iter().filter(|step| step.result.is_err()).count();
+        let failed = self
+            .taken
+            .iter()
+            .filter(|step| step.result.is_err())
+            .count();
         println!(
             "{} steps, {failed} failed: {}",
             self.taken.len(),

@@ -21,6 +21,8 @@ pub struct Workspace {
 pub struct Guest {
     /// Name of the package; a phase has the name of its package.
     pub package: String,
+    /// Name of the library in it.
+    library: String,
     /// What it is.
     pub kind: GuestKind,
 }
@@ -64,7 +66,10 @@ impl Workspace {
 
     /// The names of the packages of these kinds.
     pub fn packages(&self, kinds: &[GuestKind]) -> Vec<&str> {
-        let wanted = self.guests.iter().filter(|guest| kinds.contains(&guest.kind));
+        let wanted = self
+            .guests
+            .iter()
+            .filter(|guest| kinds.contains(&guest.kind));
         wanted.map(|guest| guest.package.as_str()).collect()
     }
 
@@ -95,13 +100,14 @@ impl Guest {
     fn read(package: &Value, root: &Path) -> Option<Self> {
         let manifest = Path::new(package["manifest_path"].as_str()?);
         let place = manifest.strip_prefix(root).ok()?;
-        let is_component = package["targets"]
-            .as_array()?
-            .iter()
-            .filter_map(|target| target["kind"].as_array())
-            .flatten()
-            .any(|kind| kind == "cdylib");
-        let kind = match (is_component, place) {
+        let targets = package["targets"].as_array()?;
+        let has_kind = |target: &&Value, kind: &str| {
+            let mut kinds = target["kind"].as_array().into_iter().flatten();
+            kinds.any(|other| other == kind)
+        };
+        let component = targets.iter().find(|target| has_kind(target, "cdylib"));
+        let library = component.or(targets.iter().find(|target| has_kind(target, "lib")))?;
+        let kind = match (component.is_some(), place) {
             (true, place) if place.starts_with("components") => GuestKind::Component,
             (true, place) if place.starts_with("phases") => GuestKind::Phase,
             (true, place) if place.starts_with("tests/phases") => GuestKind::TestPhase,
@@ -112,13 +118,14 @@ impl Guest {
         };
         Some(Self {
             package: package["name"].as_str()?.to_owned(),
+            library: library["name"].as_str()?.replace('-', "_"),
             kind,
         })
     }
 
     /// The file that cargo makes of it.
     pub fn file(&self) -> String {
-        format!("{}.wasm", self.package.replace('-', "_"))
+        format!("{}.wasm", self.library)
     }
 }
 

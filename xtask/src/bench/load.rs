@@ -36,7 +36,10 @@ pub struct Run {
 
 impl Run {
     /// Calls a second.
-    #[expect(clippy::cast_precision_loss, reason = "a count of calls is far below 2^52")]
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "a count of calls is far below 2^52"
+    )]
     pub fn per_second(&self) -> f64 {
         self.times.len() as f64 / self.took.as_secs_f64()
     }
@@ -44,7 +47,9 @@ impl Run {
 
 /// Lets so many clients call for so long. An answer other than expected ends it.
 pub fn run(base: &str, call: &Call, clients: usize, time: Duration) -> Result<Run> {
-    let address = base.strip_prefix("http://").context("the host is not at http://")?;
+    let address = base
+        .strip_prefix("http://")
+        .context("the host is not at http://")?;
     let request = call.request(address);
     let start = Barrier::new(clients + 1);
     thread::scope(|scope| {
@@ -71,11 +76,14 @@ pub fn run(base: &str, call: &Call, clients: usize, time: Duration) -> Result<Ru
 impl Call {
     fn request(&self, host: &str) -> String {
         let headers = self.headers.iter();
-        let headers: String = headers.map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+        let headers: Vec<_> = headers
+            .map(|(name, value)| format!("{name}: {value}\r\n"))
+            .collect();
         format!(
-            "POST {} HTTP/1.1\r\nhost: {host}\r\ncontent-type: application/json\r\n{headers}\
+            "POST {} HTTP/1.1\r\nhost: {host}\r\ncontent-type: application/json\r\n{}\
              content-length: {}\r\n\r\n{}",
             self.path,
+            headers.concat(),
             self.body.len(),
             self.body
         )

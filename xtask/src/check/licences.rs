@@ -63,7 +63,10 @@ fn problem(package: &Value) -> Option<String> {
 fn why_not(licence: &str) -> Option<String> {
     // Older packages write MIT/Apache-2.0 for a choice.
     match Expression::parse_mode(licence, ParseMode::LAX) {
-        Err(error) => Some(format!("{licence:?} is no SPDX expression: {}", error.reason)),
+        Err(error) => Some(format!(
+            "{licence:?} is no SPDX expression: {}",
+            error.reason
+        )),
         Ok(expression) if expression.evaluate(is_allowed) => None,
         Ok(_) => Some(format!("{licence} is not among the allowed licences")),
     }

@@ -31,15 +31,15 @@ pub struct Show {
 /// disturbed. `seed` says at which moments of their lives hosts die.
 pub fn show(workspace: &Workspace, told: Option<Choice>, wanted: u32, seed: u64) -> Result<Show> {
     let story = Story::read(workspace)?;
-    let (undisturbed, life) = rehearse(workspace, &story, told)?;
+    let (undisturbed, lifetime) = rehearse(workspace, &story, told)?;
     say(&format!(
         "killing the host {wanted} times, each within {} of its start (--seed {seed})",
-        seconds(life)
+        seconds(lifetime)
     ));
     let folder = TempFolder::new()?;
     let setup = Setup::new(workspace, folder.path().to_owned());
     let started = Instant::now();
-    let mut session = Session::start(setup, Some(Saboteur::new(wanted, life, seed)))?;
+    let mut session = Session::start(setup, Some(Saboteur::new(wanted, lifetime, seed)))?;
     let (mut demos, mut outputs, mut wrong) = (0, 0, Vec::new());
     while demos == 0 || session.kills() < wanted {
         demos += 1;
@@ -83,11 +83,11 @@ fn rehearse(
     let started = Instant::now();
     let mut session = Session::start(Setup::new(workspace, folder.path().to_owned()), None)?;
     let outcome = story.play(&mut session, &mut Reviewer::quiet(told), "rehearsal")?;
-    let life = started.elapsed();
+    let lifetime = started.elapsed();
     journal::check(&outcome.events)?;
     session.stop()?;
     if let [problem, ..] = outcome.problems().as_slice() {
         bail!("the demo goes wrong even when nobody disturbs it: {problem}");
     }
-    Ok((outcome, life))
+    Ok((outcome, lifetime))
 }

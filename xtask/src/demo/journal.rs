@@ -40,7 +40,9 @@ pub fn check(events: &[Value]) -> Result<usize> {
         let attempt = payload["attempt"].as_u64().unwrap_or_default();
         let stand = slots.get(&slot).copied();
         let wrong = |what: &str| {
-            let item = slot.1.map_or_else(String::new, |item| format!(", item {item}"));
+            let item = slot
+                .1
+                .map_or_else(String::new, |item| format!(", item {item}"));
             anyhow::anyhow!("event {}: node {node}{item} {what}", index + 1)
         };
         match kind {
@@ -96,14 +98,12 @@ mod tests {
     use super::check;
 
     fn journal(events: &[(&str, Value)]) -> Vec<Value> {
-        let number = |(index, (kind, payload)): (usize, &(&str, Value))| {
-            json!({"seq": index + 1, "kind": kind, "node": "a", "payload": payload})
-        };
+        let number = |(index, (kind, payload)): (usize, &(&str, Value))| json!({"seq": index + 1, "kind": kind, "node": "a", "payload": payload});
         events.iter().enumerate().map(number).collect()
     }
 
     fn error(events: &[(&str, Value)]) -> String {
-        check(&journal(events)).err().expect("is wrong").to_string()
+        check(&journal(events)).expect_err("is wrong").to_string()
     }
 
     fn started(attempt: u64) -> (&'static str, Value) {
@@ -149,6 +149,12 @@ mod tests {
         assert!(error(&[end(), started(1)]).contains("follows the end"));
         let mut gap = journal(&[started(1), succeeded(1), end()]);
         gap.remove(1);
-        assert!(check(&gap).err().unwrap().to_string().contains("number Some(3)"));
+        assert!(
+            check(&gap)
+                .err()
+                .unwrap()
+                .to_string()
+                .contains("number Some(3)")
+        );
     }
 }

@@ -222,7 +222,11 @@ mod tests {
             {"id": "b", "phase": "p", "needs": ["a"]},
             {"id": "d", "phase": "p", "needs": ["a"]},
         ]}));
-        let tree: Vec<_> = progress.nodes.iter().map(|line| format!("{}{}", line.branch, line.id)).collect();
+        let tree: Vec<_> = progress
+            .nodes
+            .iter()
+            .map(|line| format!("{}{}", line.branch, line.id))
+            .collect();
         assert_eq!(tree, ["a", "├─ b", "│  └─ c", "└─ d"]);
     }
 
@@ -234,11 +238,20 @@ mod tests {
             progress.apply(&json!({"at": at, "kind": kind, "node": "a", "payload": payload}));
             (progress.nodes[0].state, progress.nodes[0].items)
         };
-        assert_eq!(apply(1, "fan_out_expanded", json!({"items": [1, 2]})).1, Some((0, 2)));
-        assert_eq!(apply(2, "node_started", json!({"item": 0, "attempt": 1})).0, State::Running);
+        assert_eq!(
+            apply(1, "fan_out_expanded", json!({"items": [1, 2]})).1,
+            Some((0, 2))
+        );
+        assert_eq!(
+            apply(2, "node_started", json!({"item": 0, "attempt": 1})).0,
+            State::Running
+        );
         let one = apply(3, "node_succeeded", json!({"item": 0}));
         assert_eq!(one, (State::Running, Some((1, 2))));
-        assert_eq!(apply(4, "node_succeeded", json!({"item": 1})).0, State::Done);
+        assert_eq!(
+            apply(4, "node_succeeded", json!({"item": 1})).0,
+            State::Done
+        );
         assert_eq!(progress.nodes[0].times, Some((0.0, 3.0)));
     }
 

@@ -155,7 +155,9 @@ fn prompt(question: &str) -> Result<String> {
 
 /// The texts that are proposed: one `{text}` per item.
 fn notices(proposed: &Value) -> Result<Vec<&str>> {
-    let items = proposed.as_array().context("the checkpoint proposes no list")?;
+    let items = proposed
+        .as_array()
+        .context("the checkpoint proposes no list")?;
     items
         .iter()
         .map(|item| item["text"].as_str().context("a proposed item has no text"))
@@ -184,7 +186,10 @@ mod tests {
         let decide = |told| Reviewer::quiet(told).decide(&checkpoint).unwrap();
         assert_eq!(decide(None), json!({"action": "approve"}));
         let edit = decide(Some(Choice::Edit));
-        assert_eq!(edit["edited_content"][0]["text"], format!("one\n\n{ADDITION}"));
+        assert_eq!(
+            edit["edited_content"][0]["text"],
+            format!("one\n\n{ADDITION}")
+        );
         let mut reviewer = Reviewer::quiet(Some(Choice::Reject));
         assert_eq!(reviewer.decide(&checkpoint).unwrap()["action"], "reject");
         assert_eq!(reviewer.decide(&checkpoint).unwrap()["action"], "approve");

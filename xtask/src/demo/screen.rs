@@ -81,7 +81,10 @@ fn tree(progress: &Progress, drawn: usize) -> String {
             State::Cancelled => ("×", "31"),
         };
         // A line that wraps would be two to go up.
-        let rest: String = describe(line, names).chars().take(columns.saturating_sub(3)).collect();
+        let rest: String = describe(line, names)
+            .chars()
+            .take(columns.saturating_sub(3))
+            .collect();
         let _ = writeln!(text, "\r\x1b[2K\x1b[{colour}m{sign}\x1b[0m {rest}");
     }
     text
@@ -92,7 +95,9 @@ fn describe(line: &Line, names: usize) -> String {
         branch, id, phase, ..
     } = line;
     let gap = " ".repeat(names - name_columns(line));
-    let items = line.items.map_or_else(String::new, |(done, all)| format!("{done}/{all}"));
+    let items = line
+        .items
+        .map_or_else(String::new, |(done, all)| format!("{done}/{all}"));
     let took = line.times.map_or_else(String::new, |(from, to)| {
         format!("{:.0} ms", (to - from) * 1000.0)
     });

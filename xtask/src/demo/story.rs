@@ -8,13 +8,7 @@ use std::{
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
 
-use super::{
-    journal,
-    progress::Progress,
-    review::Reviewer,
-    screen::Screen,
-    session::Session,
-};
+use super::{journal, progress::Progress, review::Reviewer, screen::Screen, session::Session};
 use crate::{
     client::{CallError, Client},
     sse::Events,
@@ -91,7 +85,9 @@ impl Story {
             )
         })?;
         let id = execution["execution_id"].as_str();
-        let id = id.context("the start of an execution tells no id")?.to_owned();
+        let id = id
+            .context("the start of an execution tells no id")?
+            .to_owned();
         follow(session, &id, Progress::of(&definition), reviewer)?;
         let execution = session.call(|client| client.get(&format!("/api/executions/{id}")))?;
         let report = read_report(session, &id)?;
@@ -124,7 +120,9 @@ fn follow(
         let cut = loop {
             let event = match events.next() {
                 Ok(Some(event)) => event,
-                Ok(None) => break CallError::from(std::io::Error::from(std::io::ErrorKind::UnexpectedEof)),
+                Ok(None) => {
+                    break CallError::from(std::io::Error::from(std::io::ErrorKind::UnexpectedEof));
+                }
                 Err(error) => break error.into(),
             };
             let data: Value = serde_json::from_str(&event.data)
@@ -145,9 +143,18 @@ fn follow(
     }
 }
 
-fn stream(client: &Client, id: &str, last: &str) -> Result<Events<ureq::BodyReader<'static>>, CallError> {
+fn stream(
+    client: &Client,
+    id: &str,
+    last: &str,
+) -> Result<Events<ureq::BodyReader<'static>>, CallError> {
     let headers = [("accept", "text/event-stream"), ("last-event-id", last)];
-    let answer = client.send("GET", &format!("/api/executions/{id}/events"), &headers, None)?;
+    let answer = client.send(
+        "GET",
+        &format!("/api/executions/{id}/events"),
+        &headers,
+        None,
+    )?;
     Ok(Events::new(answer.into_body().into_reader()))
 }
 

@@ -16,6 +16,7 @@ mod problems;
 mod start;
 mod views;
 
+pub use definitions::{CheckError, check_definition};
 pub use library::Library;
 
 use std::sync::Arc;

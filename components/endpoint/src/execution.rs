@@ -14,7 +14,7 @@ use crate::{
     },
     request::{
         header::idempotency_key,
-        json::{Fields, members, violation},
+        json::{Fields, member, violation},
     },
 };
 
@@ -69,11 +69,10 @@ pub fn start_request(
 
 /// The deadline that `timeout_seconds` in the context sets, in milliseconds.
 fn timeout_ms(context: &str) -> Result<Option<u64>, Violation> {
-    let Some(seconds) = members(context).and_then(|mut members| members.remove("timeout_seconds"))
-    else {
+    let Some(seconds) = member(context, "timeout_seconds") else {
         return Ok(None);
     };
-    match serde_json::from_str::<f64>(seconds.get()) {
+    match serde_json::from_str::<f64>(seconds) {
         Ok(seconds) if seconds > 0.0 && seconds <= TIMEOUT_SECONDS_MAX => {
             #[expect(
                 clippy::cast_possible_truncation,
@@ -92,16 +91,15 @@ fn timeout_ms(context: &str) -> Result<Option<u64>, Violation> {
 
 /// The input, an object, with the requirement as its first member; the rest stays as it is written.
 fn with_requirement(input: &str, requirement: &str) -> Result<String, Violation> {
-    let members = members(input).unwrap_or_default();
-    if members.contains_key("requirement") {
+    if member(input, "requirement").is_some() {
         return Err(violation(
             "/requirement",
             "is given as /input/requirement, too; give one",
         ));
     }
     let requirement = serde_json::Value::from(requirement);
-    let comma = if members.is_empty() { "" } else { "," };
     let rest = input.strip_prefix('{').unwrap_or(input);
+    let comma = if rest.trim_start() == "}" { "" } else { "," };
     Ok(format!("{{\"requirement\":{requirement}{comma}{rest}"))
 }
 

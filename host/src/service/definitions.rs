@@ -1,5 +1,7 @@
 //! Definitions: validated, stored as versions, read back.
 
+use serde_json::Value;
+
 use super::{
     Service,
     library::{Missing, check_phases},
@@ -9,9 +11,9 @@ use super::{
 };
 use crate::{
     contract::{self, DefinitionPage, Error, PageRequest, Template},
-    plugin::Schema,
+    plugin::{PhaseRunner, Schema},
     store::{NewDefinition, PutDefinition},
-    workflow::{Definition, Draft, Version, Violation, WorkflowId},
+    workflow::{Definition, Draft, Failure, Version, Violation, WorkflowId},
 };
 
 /// Definitions that ship with the engine.
@@ -80,40 +82,64 @@ impl Service {
         Ok(DefinitionPage { items: rows.iter().map(views::definition).collect(), next })
     }
 
-    /// The definition, or everything that is wrong with the document.
-    async fn checked(&self, document: &serde_json::Value, id: Option<&WorkflowId>) -> Result<Definition, Error> {
-        let draft = Draft::read(document);
-        let mut violations = Vec::new();
-        if let Some(definition) = draft.definition() {
-            if let Some(id) = id.filter(|id| **id != definition.id) {
-                let message = format!("is {}, but the document was put as {id}", definition.id);
-                violations.push(Violation { pointer: "/id".to_owned(), message });
+    async fn checked(&self, document: &Value, id: Option<&WorkflowId>) -> Result<Definition, Error> {
+        match check_definition(&*self.runner, document, id).await {
+            Ok(definition) => Ok(definition),
+            Err(CheckError::Invalid(violations)) => {
+                Err(Error::Invalid(violations.into_iter().map(contract::Violation::from).collect()))
             }
-            if let Some(schema) = &definition.input_schema
-                && let Err(message) = Schema::parse(&schema.to_string())
-            {
-                violations.push(Violation { pointer: "/input_schema".to_owned(), message });
-            }
-            violations.extend(check_phases(definition, &*self.runner, Missing::IsFine));
+            Err(CheckError::Failed(failure)) => Err(internal(&failure)),
         }
-        violations.extend(self.check_expressions(&draft).await?);
-        draft.finish(violations).map_err(|violations| {
-            Error::Invalid(violations.into_iter().map(contract::Violation::from).collect())
-        })
     }
+}
 
-    async fn check_expressions(&self, draft: &Draft) -> Result<Vec<Violation>, Error> {
-        let expressions = draft.expressions();
-        if expressions.is_empty() {
-            return Ok(Vec::new());
+/// Why a document did not become a definition.
+#[derive(Debug, thiserror::Error)]
+pub enum CheckError {
+    /// Everything that is wrong with it.
+    #[error("definition is invalid")]
+    Invalid(Vec<Violation>),
+    /// Its expressions could not be checked.
+    #[error("failed to check the expressions: {0}")]
+    Failed(Failure),
+}
+
+/// The definition that a document is, checked against the catalog as far as its
+/// phases are there. With `id`, it has to be of that workflow.
+pub async fn check_definition(
+    runner: &dyn PhaseRunner,
+    document: &Value,
+    id: Option<&WorkflowId>,
+) -> Result<Definition, CheckError> {
+    let draft = Draft::read(document);
+    let mut violations = Vec::new();
+    if let Some(definition) = draft.definition() {
+        if let Some(id) = id.filter(|id| **id != definition.id) {
+            let message = format!("is {}, but the document was put as {id}", definition.id);
+            violations.push(Violation { pointer: "/id".to_owned(), message });
         }
-        let sources = expressions.iter().map(|(_, source)| source.clone()).collect();
-        let checked = self.runner.check_expressions(sources).await.map_err(|error| internal(&error))?;
-        let found = expressions.iter().zip(checked).filter_map(|((pointer, _), reason)| {
-            Some(Violation { pointer: pointer.clone(), message: reason? })
-        });
-        Ok(found.collect())
+        if let Some(schema) = &definition.input_schema
+            && let Err(message) = Schema::parse(&schema.to_string())
+        {
+            violations.push(Violation { pointer: "/input_schema".to_owned(), message });
+        }
+        violations.extend(check_phases(definition, runner, Missing::IsFine));
     }
+    violations.extend(check_expressions(runner, &draft).await.map_err(CheckError::Failed)?);
+    draft.finish(violations).map_err(CheckError::Invalid)
+}
+
+async fn check_expressions(runner: &dyn PhaseRunner, draft: &Draft) -> Result<Vec<Violation>, Failure> {
+    let expressions = draft.expressions();
+    if expressions.is_empty() {
+        return Ok(Vec::new());
+    }
+    let sources = expressions.iter().map(|(_, source)| source.clone()).collect();
+    let reasons = runner.check_expressions(sources).await?;
+    let found = expressions.iter().zip(reasons).filter_map(|((pointer, _), reason)| {
+        Some(Violation { pointer: pointer.clone(), message: reason? })
+    });
+    Ok(found.collect())
 }
 
 /// The definitions that ship with the engine.

@@ -4,15 +4,17 @@ use std::{collections::BTreeMap, ops::RangeInclusive};
 
 use serde_json::value::RawValue;
 
-use super::{VIOLATIONS_MAX, strict};
+use super::{Key, VIOLATIONS_MAX, strict};
 use crate::{Problem, bindings::types::Violation};
+
+type Members<'a> = BTreeMap<Key<'a>, &'a RawValue>;
 
 /// The fields of a body that have not been taken, and what was wrong with those that have.
 ///
 /// A field that is null counts as not given.
 #[derive(Debug)]
 pub struct Fields<'a> {
-    left: BTreeMap<String, &'a RawValue>,
+    left: Members<'a>,
     violations: Vec<Violation>,
 }
 
@@ -126,7 +128,7 @@ impl<'a> Fields<'a> {
         let room = VIOLATIONS_MAX.saturating_sub(self.violations.len());
         let left = std::mem::take(&mut self.left);
         for name in left.keys().take(room) {
-            self.violation(&token(name), "is not a known field");
+            self.violation(&token(&name.0), "is not a known field");
         }
         match value {
             Some(value) if self.violations.is_empty() => Ok(value),
@@ -152,8 +154,12 @@ pub fn violation(pointer: &str, message: impl Into<String>) -> Violation {
     }
 }
 
-/// The members of a JSON object as text; none when it is something else.
-pub fn members(text: &str) -> Option<BTreeMap<String, &RawValue>> {
+/// The text of one member of a JSON object; none when there is no such member or no object.
+pub fn member<'a>(text: &'a str, name: &str) -> Option<&'a str> {
+    Some(members(text)?.remove(name)?.get())
+}
+
+fn members(text: &str) -> Option<Members<'_>> {
     serde_json::from_str(text).ok()
 }
 

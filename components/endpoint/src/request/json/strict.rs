@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, fmt};
 
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
-use super::{DEPTH_MAX, VIOLATIONS_MAX};
+use super::{DEPTH_MAX, Key, VIOLATIONS_MAX};
 use crate::{Problem, bindings::types::Violation};
 
 /// Checks a JSON text without keeping any of it.
@@ -27,22 +27,22 @@ pub fn check(text: &str) -> Result<(), Problem> {
 
 /// Where in the document the check is, and what it has found.
 #[derive(Default)]
-struct Place {
-    path: Vec<Step>,
+struct Place<'de> {
+    path: Vec<Step<'de>>,
     violations: Vec<Violation>,
     too_deep: bool,
 }
 
 /// One step down into the document.
-enum Step {
-    Key(String),
+enum Step<'de> {
+    Key(Key<'de>),
     Index(usize),
 }
 
-impl Place {
+impl<'de> Place<'de> {
     fn pointer(&self) -> String {
         let steps = self.path.iter().map(|step| match step {
-            Step::Key(key) => super::fields::token(key),
+            Step::Key(key) => super::fields::token(&key.0),
             Step::Index(index) => format!("/{index}"),
         });
         steps.collect()
@@ -56,7 +56,7 @@ impl Place {
     }
 
     /// Goes one level down, unless that is too deep.
-    fn enter<E: Error>(&mut self, step: Step) -> Result<(), E> {
+    fn enter<E: Error>(&mut self, step: Step<'de>) -> Result<(), E> {
         self.path.push(step);
         if self.path.len() > DEPTH_MAX {
             self.too_deep = true;
@@ -72,9 +72,9 @@ impl Place {
 }
 
 /// One value of the document, at the place.
-struct Value<'a>(&'a mut Place);
+struct Value<'a, 'de>(&'a mut Place<'de>);
 
-impl<'de> DeserializeSeed<'de> for Value<'_> {
+impl<'de> DeserializeSeed<'de> for Value<'_, 'de> {
     type Value = ();
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
@@ -82,7 +82,7 @@ impl<'de> DeserializeSeed<'de> for Value<'_> {
     }
 }
 
-impl<'de> Visitor<'de> for Value<'_> {
+impl<'de> Visitor<'de> for Value<'_, 'de> {
     type Value = ();
 
     fn expecting(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
@@ -127,7 +127,7 @@ impl<'de> Visitor<'de> for Value<'_> {
 
     fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<(), A::Error> {
         let mut keys = BTreeSet::new();
-        while let Some(key) = members.next_key::<String>()? {
+        while let Some(key) = members.next_key::<Key>()? {
             self.0.enter(Step::Key(key.clone()))?;
             if !keys.insert(key) {
                 self.0.violation("is given twice".to_owned());

@@ -68,14 +68,16 @@ pub trait Store: Send + Sync + 'static {
         limit: u32,
     ) -> Result<Vec<Recorded>, StoreError>;
 
-    /// Unfinished executions that need a host now: all that are not waiting, and
-    /// those whose `wake_at` has come. Oldest first, after `after`, at most `limit`.
-    async fn due(
+    /// Executions that are neither over nor waiting: what a host has to go on with
+    /// when it starts. By id (so oldest first), after `after`, at most `limit`.
+    async fn unfinished(
         &self,
-        now: Timestamp,
         after: Option<ExecutionId>,
         limit: u32,
     ) -> Result<Vec<ExecutionId>, StoreError>;
+
+    /// Waiting executions whose `wake_at` has come, the most overdue first, at most `limit`.
+    async fn woken(&self, now: Timestamp, limit: u32) -> Result<Vec<ExecutionId>, StoreError>;
 
     /// Stores a definition as the next version of `workflow`, or gives the latest
     /// version when its document is equal. With `expected`, only if that is the
@@ -156,7 +158,7 @@ pub struct Append {
     pub events: Vec<Recorded>,
     /// The summary row after these events; its `version` is the last event's number.
     pub summary: Summary,
-    /// When a released execution wants to run again; none when it runs or is over.
+    /// When a waiting execution wants to run again; none unless it waits.
     pub wake_at: Option<Timestamp>,
     /// True when it only waits (for a person, for `wake_at`) and needs no host.
     pub waiting: bool,

@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use crate::{
     plugin::PhaseRunner,
     workflow::{
-        Execution, Expression, Failure, FailureKind, Form, Json, NodeId, NodeScope, NodeStatus, Prepared, Scope,
+        Execution, Expression, Failure, FailureKind, Json, NodeId, NodeScope, NodeStatus, Prepared, Scope,
         Template, Uses,
     },
 };
@@ -145,11 +145,6 @@ pub(super) async fn prepare(
         Value::Array(items) => Ok(Prepared::ForEach(items.into_iter().map(Arc::new).collect())),
         other => Err(invalid(format!("for_each must give an array, not {}", excerpt(&other)))),
     }
-}
-
-/// Does it need the sandbox?
-pub(super) fn has_cel(template: &Template) -> bool {
-    template.expressions().iter().any(|(_, expression)| expression.form == Form::Cel)
 }
 
 fn at(place: &str, error: &Failure) -> Failure {

@@ -351,13 +351,14 @@ impl Run {
         let version = self.execution.version;
         let checkpoints =
             events.iter().filter_map(|recorded| self.inbox.follow(&self.execution, recorded)).collect();
+        let waiting = self.execution.is_waiting();
         let append = Append {
             execution: self.execution.id,
             expected,
             events,
             summary: summary(&self.execution),
-            wake_at: self.execution.wake_at(),
-            waiting: self.execution.is_waiting(),
+            wake_at: self.execution.wake_at().filter(|_| waiting),
+            waiting,
             key,
             checkpoints,
             blobs,

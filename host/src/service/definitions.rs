@@ -145,7 +145,7 @@ async fn check_expressions(runner: &dyn PhaseRunner, draft: &Draft) -> Result<Ve
 /// The definitions that ship with the engine.
 pub(super) fn templates() -> Vec<Template> {
     let template = |text: &&str| {
-        let document: serde_json::Value = serde_json::from_str(text).ok()?;
+        let document: Value = serde_json::from_str(text).ok()?;
         Some(Template {
             name: document.get("id")?.as_str()?.to_owned(),
             description: document.get("description")?.as_str()?.to_owned(),

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::{Service, library::Entry, parameters, problems::invalid, views};
 use crate::{
@@ -26,7 +26,7 @@ impl Service {
         let input = object("/input", &request.input)?;
         let context = object("/initial_context", &request.context)?;
         let timeout = timeout(&request, &entry)?;
-        let key = start_key(&request)?;
+        let key = start_key(&request, &input, &context)?;
         check_input(&entry, &input)?;
         let phases = entry.phases(&*self.runner)?;
         if let Some(key) = &key
@@ -88,16 +88,21 @@ fn timeout(request: &StartRequest, entry: &Entry) -> Result<Duration, Error> {
     }
 }
 
-/// The key with a digest of all that the request asks for.
-fn start_key(request: &StartRequest) -> Result<Option<StartKey>, Error> {
+/// The key with a digest of all that the request asks for, by value: neither
+/// spaces nor the order of keys make another request.
+fn start_key(
+    request: &StartRequest,
+    input: &Map<String, Value>,
+    context: &Map<String, Value>,
+) -> Result<Option<StartKey>, Error> {
     let Some(key) = &request.idempotency_key else { return Ok(None) };
-    if key.is_empty() || key.len() > KEY_BYTES_MAX {
+    if key.is_empty() || key.len() > KEY_BYTES_MAX || key.contains('\0') {
         let message = format!("must have 1 to {KEY_BYTES_MAX} characters");
         return Err(invalid("/headers/idempotency-key", message));
     }
-    let whole = (&request.version, &request.input, &request.context, &request.timeout_ms);
-    let text = serde_json::to_vec(&whole).map_err(|error| super::problems::internal(&error))?;
-    Ok(Some(StartKey { key: key.clone(), request: Digest::of(&text) }))
+    let mut whole = json!([request.version, request.timeout_ms, input, context]);
+    whole.sort_all_objects();
+    Ok(Some(StartKey { key: key.clone(), request: Digest::of(whole.to_string().as_bytes()) }))
 }
 
 fn check_input(entry: &Entry, input: &Map<String, Value>) -> Result<(), Error> {

@@ -80,13 +80,16 @@ impl Store for SqliteStore {
         read::events(&self.readers, execution, after, i64::MAX, limit).await
     }
 
-    async fn due(
+    async fn unfinished(
         &self,
-        now: Timestamp,
         after: Option<ExecutionId>,
         limit: u32,
     ) -> Result<Vec<ExecutionId>, StoreError> {
-        read::due(&self.readers, now, after, limit).await
+        read::unfinished(&self.readers, after, limit).await
+    }
+
+    async fn woken(&self, now: Timestamp, limit: u32) -> Result<Vec<ExecutionId>, StoreError> {
+        read::woken(&self.readers, now, limit).await
     }
 
     async fn put_definition(

@@ -67,15 +67,27 @@ pub(super) async fn events(
     Ok(events)
 }
 
-pub(super) async fn due(
+pub(super) async fn unfinished(
     readers: &SqlitePool,
-    now: Timestamp,
     after: Option<ExecutionId>,
     limit: u32,
 ) -> Result<Vec<ExecutionId>, StoreError> {
-    let ids: Vec<Vec<u8>> = query_scalar(include_str!("sql/due.sql"))
-        .bind(now.0)
+    let ids: Vec<Vec<u8>> = query_scalar(include_str!("sql/unfinished.sql"))
         .bind(bytes(after.map_or(Uuid::nil(), |after| after.0)))
+        .bind(limit)
+        .fetch_all(readers)
+        .await
+        .map_err(unavailable)?;
+    ids.iter().map(|id| decode_id(id).map(ExecutionId)).collect()
+}
+
+pub(super) async fn woken(
+    readers: &SqlitePool,
+    now: Timestamp,
+    limit: u32,
+) -> Result<Vec<ExecutionId>, StoreError> {
+    let ids: Vec<Vec<u8>> = query_scalar(include_str!("sql/woken.sql"))
+        .bind(now.0)
         .bind(limit)
         .fetch_all(readers)
         .await

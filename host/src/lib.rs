@@ -15,5 +15,6 @@ pub mod workflow;
 
 pub mod plugin;
 pub mod store;
+pub mod wasm;
 
 pub mod clock;

@@ -3,6 +3,24 @@
 //! **Invariant:** nothing a phase does ends the host or holds one of its threads;
 //! every limit has a name, and exceeding it fails the attempt saying which.
 
+mod bindings;
+mod catalog;
+mod expressions;
+mod failure;
+mod grants;
+mod guest;
+mod limits;
+mod log;
+mod phase_host;
+mod sandbox;
+mod schema;
+mod text;
+
+pub use catalog::CatalogError;
+pub use grants::GrantsError;
+pub use limits::Limits;
+pub use sandbox::{Sandbox, SandboxConfig, SandboxError};
+
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use async_trait::async_trait;

@@ -7,6 +7,8 @@
 //! **Invariant:** `events` tells nobody what `store` has not committed.
 #![forbid(unsafe_code)]
 
+pub mod http;
+
 pub mod endpoints;
 
 pub mod contract;

@@ -9,7 +9,6 @@ use bytes::Bytes;
 use futures::stream::BoxStream;
 
 #[expect(
-    missing_docs,
     clippy::pedantic,
     reason = "generated; the documentation is in the WIT"
 )]

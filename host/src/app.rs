@@ -46,11 +46,11 @@ pub struct App {
     /// What the listener has open; the health report shows it.
     pub connections: Connections,
     executor: Executor,
-    recovery: JoinHandle<()>,
+    recovery: Option<JoinHandle<()>>,
 }
 
 impl App {
-    /// Opens the database, loads the phases, and goes on with what was unfinished.
+    /// Opens the database and loads the phases.
     pub async fn open(config: Config) -> Result<Self> {
         let wasm = open_wasm()?;
         let sandbox = open_sandbox(&wasm, config.phases, config.evaluator);
@@ -70,15 +70,21 @@ impl App {
         let connections = Connections::default();
         let service =
             Service::new(store, library, runner, executor.clone(), events, clock, connections.clone());
-        let recovery = executor.recover();
-        Ok(Self { service: Arc::new(service), wasm, connections, executor, recovery })
+        Ok(Self { service: Arc::new(service), wasm, connections, executor, recovery: None })
+    }
+
+    /// Goes on with what was unfinished.
+    pub fn recover(&mut self) {
+        self.recovery.get_or_insert_with(|| self.executor.recover());
     }
 
     /// Lets attempts finish for a while, commits what is queued, and ends.
     pub async fn stop(self) {
         self.executor.stop(GRACE).await;
-        // It ends by itself when the executor stops.
-        let _ = self.recovery.await;
+        if let Some(recovery) = self.recovery {
+            // It ends by itself when the executor stops.
+            let _ = recovery.await;
+        }
     }
 }
 

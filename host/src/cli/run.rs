@@ -52,7 +52,8 @@ impl Run {
         let database = self.database.clone().unwrap_or_else(|| temporary.database());
         let config =
             Config { database, phases: self.phases.folders.clone(), evaluator: self.phases.evaluator.clone() };
-        let app = App::open(config).await?;
+        let mut app = App::open(config).await?;
+        app.recover();
         let result = self.execute(&app.service, &document, &input).await;
         app.stop().await;
         let execution = result?;

@@ -4,18 +4,15 @@ use std::{io::Write, path::PathBuf, process::ExitCode, sync::Arc};
 
 use anyhow::{Context, Result};
 use clap::Args;
-use tokio::{
-    net::TcpListener,
-    signal::unix::{SignalKind, signal},
-};
+use tokio::signal::unix::{SignalKind, signal};
 use tracing::info;
 
 use super::PhaseArgs;
 use crate::{
-    app::{self, App, Config},
+    app::{App, Config},
     contract::Engine,
-    endpoints::{Endpoints, Limits, Manifest},
-    http::Server,
+    endpoints::{self, Endpoints, Manifest},
+    http::{self, Server},
 };
 
 #[derive(Debug, Args)]
@@ -35,28 +32,28 @@ pub(super) struct Serve {
 
 impl Serve {
     pub(super) async fn run(self) -> Result<ExitCode> {
-        // Before anything takes time, so that a bad address is told at once.
-        let listener =
-            TcpListener::bind(&self.listen).await.with_context(|| format!("failed to listen on {}", self.listen))?;
         let manifest = Manifest::read(&self.app).context("failed to read the application")?;
         let config = Config {
             database: self.database,
             phases: self.phases.folders,
             evaluator: self.phases.evaluator,
         };
-        let app = App::open(config).await?;
+        let mut app = App::open(config).await?;
         let engine: Arc<dyn Engine> = app.service.clone();
         let wasm = app.wasm.clone();
         let endpoints = tokio::task::spawn_blocking(move || {
-            Endpoints::load(&wasm, manifest, &engine, Limits::default())
+            Endpoints::load(&wasm, manifest, &engine, endpoints::Limits::default())
         });
-        let endpoints = endpoints.await?.context("failed to load the application")?;
-        let address = listener.local_addr()?;
-        let server = Server::new(endpoints, app.connections.clone());
+        let endpoints = Arc::new(endpoints.await?.context("failed to load the application")?);
+        let server =
+            Server::bind(&self.listen, endpoints, app.connections.clone(), http::Limits::default()).await;
+        let server = server.with_context(|| format!("failed to listen on {}", self.listen))?;
+        // Only now, when nothing can fail any more: what is begun is better not interrupted at once.
+        app.recover();
         // The one line on standard output; whoever started this process waits for it.
-        println!("listening on http://{address}");
+        println!("listening on http://{}", server.address());
         std::io::stdout().flush()?;
-        server.serve(listener, stop_signal()?, app::GRACE).await;
+        server.serve(stop_signal()?).await;
         info!("stopping");
         app.stop().await;
         Ok(ExitCode::SUCCESS)

@@ -120,15 +120,15 @@ fn http(host: &Host, seconds: u64) -> Result<Option<Value>> {
 }
 
 fn define(host: &Host) -> Result<()> {
-    let node = |id: &str, needs: &[&str], input: &str| json!({"id": id, "phase": "compute", "needs": needs, "input": {"value": input}});
+    let node = |id: &str, needs: &[&str], input: &str| json!({"id": id, "phase": "compute", "needs": needs, "input": {"n": input}});
     let definition = json!({
         "id": WORKFLOW,
         "nodes": [
-            node("first", &[], "{{ input.value }}"),
-            node("second", &["first"], "{{ nodes.first.output.value }}"),
-            node("third", &["second"], "{{ nodes.second.output.value }}"),
+            node("first", &[], "{{ input.n }}"),
+            node("second", &["first"], "{{ nodes.first.output.n }}"),
+            node("third", &["second"], "{{ nodes.second.output.n }}"),
         ],
-        "output": {"value": "{{ nodes.third.output.value }}"},
+        "output": {"n": "{{ nodes.third.output.n }}"},
     });
     host.client()
         .put(&format!("/api/workflows/{WORKFLOW}"), &definition)?;
@@ -140,7 +140,7 @@ fn execute() -> Call {
     Call {
         path: format!("/api/workflows/{WORKFLOW}/execute"),
         headers: vec![("prefer", "wait=60")],
-        body: json!({"input": {"value": 1}}).to_string(),
+        body: json!({"input": {"n": 1}}).to_string(),
         expects: "\"status\":\"completed\"",
     }
 }

@@ -18,11 +18,18 @@ pub fn command(workspace: &Workspace, arguments: Arguments) -> Result<ExitCode> 
     };
     let mut serve = Command::new(workspace.phasewright());
     serve.arg("serve");
-    // From the folder where the command was given, so that paths mean what they say.
-    if !is_given("--app") {
-        serve.arg("--app").arg(workspace.root.join("spin.toml"));
+    // It runs where the command was given, so that paths mean there what they say; what nobody names
+    // is in the workspace.
+    for (name, path) in [
+        ("--app", workspace.root.join("spin.toml")),
+        ("--phases", workspace.phases()),
+        ("--evaluator", workspace.evaluator()),
+    ] {
+        if !is_given(name) {
+            serve.arg(name).arg(path);
+        }
     }
-    serve.arg("--phases").arg(workspace.phases()).args(&given);
+    serve.args(&given);
     shell::announce(&serve);
     let child = ChildGuard::spawn(&mut serve).context("start phasewright")?;
     let status = wait(&child, std::time::Duration::MAX)?;

@@ -88,6 +88,11 @@ impl Workspace {
         self.target().join("test-phases")
     }
 
+    /// The component that evaluates expressions.
+    pub fn evaluator(&self) -> PathBuf {
+        self.target().join("wasm32-wasip2/wasm/expression.wasm")
+    }
+
     /// The program.
     pub fn phasewright(&self) -> PathBuf {
         let name = format!("phasewright{}", std::env::consts::EXE_SUFFIX);

@@ -68,7 +68,8 @@ impl Append {
         let mut bytes = ROW_BYTES;
         for recorded in &self.events {
             let payload = event_bytes(&recorded.event);
-            bytes += ROW_BYTES + payload.map_err(|what| format!("event {}: {what}", recorded.seq))?;
+            bytes +=
+                ROW_BYTES + payload.map_err(|what| format!("event {}: {what}", recorded.seq))?;
         }
         for checkpoint in &self.checkpoints {
             let proposed = json_bytes(&checkpoint.proposed, JSON_DEPTH_MAX);

@@ -437,3 +437,6 @@ fn parse<T: std::str::FromStr<Err: ToString>>(text: String) -> Result<T, String>
 fn number<T: TryFrom<i64>>(number: i64) -> Result<T, String> {
     T::try_from(number).map_err(|_| format!("{number} is out of range"))
 }
+
+#[cfg(test)]
+mod tests;

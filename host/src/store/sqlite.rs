@@ -20,9 +20,7 @@ use sqlx::{
 };
 use tokio::sync::Mutex;
 
-use super::{
-    Append, Appended, Journal, NewDefinition, PutDefinition, Queries, Store, StoreError,
-};
+use super::{Append, Appended, Journal, NewDefinition, PutDefinition, Queries, Store, StoreError};
 use crate::workflow::{Digest, ExecutionId, Recorded, Timestamp};
 use error::unavailable;
 

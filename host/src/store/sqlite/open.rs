@@ -156,11 +156,10 @@ async fn is_half_made(connection: &mut SqliteConnection) -> bool {
     let steps: Result<i64, _> = query_scalar("SELECT count(*) FROM _sqlx_migrations")
         .fetch_one(&mut *connection)
         .await;
-    let others: Result<i64, _> = query_scalar(
-        "SELECT count(*) FROM sqlite_schema WHERE tbl_name <> '_sqlx_migrations'",
-    )
-    .fetch_one(connection)
-    .await;
+    let others: Result<i64, _> =
+        query_scalar("SELECT count(*) FROM sqlite_schema WHERE tbl_name <> '_sqlx_migrations'")
+            .fetch_one(connection)
+            .await;
     matches!((steps, others), (Ok(0), Ok(0)))
 }
 

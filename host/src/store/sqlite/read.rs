@@ -78,7 +78,9 @@ pub(super) async fn unfinished(
         .fetch_all(readers)
         .await
         .map_err(unavailable)?;
-    ids.iter().map(|id| decode_id(id).map(ExecutionId)).collect()
+    ids.iter()
+        .map(|id| decode_id(id).map(ExecutionId))
+        .collect()
 }
 
 pub(super) async fn woken(

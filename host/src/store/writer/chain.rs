@@ -51,6 +51,12 @@ impl Chains {
         }
     }
 
+    /// Is nothing on its way?
+    #[cfg(test)]
+    pub fn is_empty(&self) -> bool {
+        self.lock().is_empty()
+    }
+
     fn lock(&self) -> MutexGuard<'_, HashMap<ExecutionId, Fate>> {
         // No code that could panic runs under the lock.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)

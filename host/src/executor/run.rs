@@ -30,6 +30,10 @@ use crate::{
 /// waits are not worth a round through the store, whose poll is coarser.
 const LINGER: Duration = Duration::from_secs(5);
 
+/// An execution that was loaded stays this long at least, or until it is told
+/// something: most are loaded because a command is on its way.
+const STAY: Duration = Duration::from_secs(1);
+
 /// First and longest pause before an execution is read back after a failed commit.
 const BACKOFF: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(5));
 
@@ -141,6 +145,7 @@ pub(super) struct Run {
     answers: VecDeque<(u64, Box<dyn FnOnce(Result<(), CommandError>) + Send>)>,
     waits: Vec<oneshot::Sender<Arc<Execution>>>,
     timer: Pin<Box<Sleep>>,
+    stay_until: Option<Instant>,
     published: u64,
 }
 
@@ -224,6 +229,7 @@ impl Run {
             answers: VecDeque::new(),
             waits: Vec::new(),
             timer: Box::pin(tokio::time::sleep(LINGER)),
+            stay_until: None,
             published: durable_version,
         }
     }
@@ -246,7 +252,9 @@ impl Run {
             Err(flaw) => return Err(StoreError::Corrupt(format!("execution {id}: {flaw}"))),
         };
         debug!(execution.id = %id, version, "loaded");
-        Ok(Some((Self::new(shared.clone(), execution, inbox, version, wakes.clone()), step)))
+        let mut run = Self::new(shared.clone(), execution, inbox, version, wakes.clone());
+        run.stay_until = Some(Instant::now() + STAY);
+        Ok(Some((run, step)))
     }
 
     async fn live(&mut self, wakes: &mut mpsc::Receiver<Wake>, step: Step, key: Option<StartKey>) -> Life {
@@ -257,7 +265,7 @@ impl Run {
                 return Life::Lost(failure);
             }
             let is_stopping = *stop.borrow_and_update();
-            if self.is_done(is_stopping) {
+            if wakes.is_empty() && self.is_done(is_stopping) {
                 return Life::Left;
             }
             self.set_timer();
@@ -272,6 +280,7 @@ impl Run {
     }
 
     async fn wake(&mut self, wake: Wake) {
+        self.stay_until = None;
         match wake {
             Wake::Attempted { node, item, attempt, logs, result } => {
                 self.attempts.remove(&(node, item));
@@ -503,6 +512,9 @@ impl Run {
             let now = self.shared.clock.now();
             self.execution.wake_at().is_some_and(|at| now.until(at) <= LINGER)
         };
+        if !is_stopping && self.stay_until.is_some_and(|until| Instant::now() < until) {
+            return false;
+        }
         is_stopping || self.execution.is_over() || (self.execution.is_waiting() && !wakes_soon())
     }
 
@@ -511,7 +523,9 @@ impl Run {
             Some(at) if !self.execution.is_over() => self.shared.clock.now().until(at),
             _ => LINGER,
         };
-        let deadline = Instant::now() + delay;
+        let now = Instant::now();
+        let stay = self.stay_until.filter(|until| *until > now);
+        let deadline = stay.map_or(now + delay, |until| until.min(now + delay));
         // A timer that is a little early only looks again; resetting one costs more.
         let difference = if deadline > self.timer.deadline() {
             deadline - self.timer.deadline()

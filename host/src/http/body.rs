@@ -15,13 +15,13 @@ use http_body::{Body, Frame, SizeHint};
 use http_body_util::Full;
 use hyper::body::Incoming;
 use tokio::time::{Sleep, sleep};
-use wasmtime_wasi_http::{Error, WasiBody};
+use wasmtime_wasi_http::Error;
 
 use crate::endpoints::Awaited;
 
 /// What is sent to the client: the component's body or the host's own words.
 pub(super) enum ResponseBody {
-    Endpoint(Awaited<WasiBody>),
+    Endpoint(Awaited),
     Host(Full<Bytes>),
 }
 

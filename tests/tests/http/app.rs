@@ -79,6 +79,9 @@ pub fn manifest() -> Result<Manifest> {
 
 impl App {
     pub async fn start(options: Options) -> Result<Self> {
+        // What the host logs is shown with a test that fails.
+        let log = tracing_subscriber::fmt().with_test_writer();
+        drop(log.with_env_filter("phasewright=debug").try_init());
         let engine = Arc::new(Script::default());
         let as_engine: Arc<dyn Engine> = engine.clone();
         let endpoints = Endpoints::load(&wasm(), manifest()?, &as_engine, options.endpoints)?;

@@ -164,9 +164,10 @@ impl Model {
             let number = number + 10 * change.execution;
             let at = Timestamp(NOW.0 + i64::from(number % 3));
             let row = checkpoint(checkpoint_id(number.into()), id, at);
-            made.checkpoints.push(match is_closed {
-                true => closed(row, CheckpointOutcome::Rejected),
-                false => row,
+            made.checkpoints.push(if is_closed {
+                closed(row, CheckpointOutcome::Rejected)
+            } else {
+                row
             });
         }
         if let Some(byte) = change.blob {

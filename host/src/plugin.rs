@@ -20,6 +20,7 @@ pub use catalog::CatalogError;
 pub use grants::GrantsError;
 pub use limits::Limits;
 pub use sandbox::{Sandbox, SandboxConfig, SandboxError};
+pub use schema::Schema;
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 

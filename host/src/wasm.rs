@@ -27,8 +27,11 @@ pub const ATTEMPTS_MAX: u32 = 256;
 pub const EXPRESSIONS_MAX: u32 = 32;
 
 /// Instances of endpoint components at once. Each serves many requests, one after another
-/// and side by side, so this is thousands of requests.
+/// and [`ENDPOINT_CALLS_MAX`] side by side.
 pub const ENDPOINT_INSTANCES_MAX: u32 = 128;
+
+/// Requests that one endpoint instance serves side by side.
+pub const ENDPOINT_CALLS_MAX: u32 = 16;
 
 /// How long a guest computes before it has to let others run: well below what anybody
 /// notices in an answer, and far above the microsecond that changing over costs.
@@ -41,10 +44,11 @@ const IDLE_TICKS: u32 = 500;
 /// All instances at once, of every kind.
 const INSTANCES_MAX: u32 = ATTEMPTS_MAX + EXPRESSIONS_MAX + ENDPOINT_INSTANCES_MAX;
 
-/// Stacks of one instance: the one it runs on and a spare one. Calls that wait side by side in
-/// one instance (WASI 0.3) hold none. Each stack takes a place in the kernel's list of
+/// Stacks: two for each attempt and evaluation (the one it runs on and a spare one), one for
+/// each request that may be in an endpoint. Each takes two places in the kernel's list of
 /// mappings, which ends at 65,530.
-const STACKS_PER_INSTANCE_MAX: u32 = 2;
+const STACKS_MAX: u32 =
+    2 * (ATTEMPTS_MAX + EXPRESSIONS_MAX) + ENDPOINT_INSTANCES_MAX * ENDPOINT_CALLS_MAX;
 
 /// Memories of one component. Compilers make one; composed components have one for each part.
 const MEMORIES_PER_COMPONENT_MAX: u32 = 4;
@@ -245,7 +249,7 @@ fn pool() -> PoolingAllocationConfig {
         .total_core_instances(INSTANCES_MAX * CORE_INSTANCES_PER_COMPONENT_MAX)
         .total_memories(INSTANCES_MAX * MEMORIES_PER_COMPONENT_MAX)
         .total_tables(INSTANCES_MAX * TABLES_PER_COMPONENT_MAX)
-        .total_stacks(INSTANCES_MAX * STACKS_PER_INSTANCE_MAX)
+        .total_stacks(STACKS_MAX)
         // Nothing that compiles to components uses the garbage collector yet.
         .total_gc_heaps(1)
         .max_core_instances_per_component(CORE_INSTANCES_PER_COMPONENT_MAX)

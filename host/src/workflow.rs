@@ -4,15 +4,30 @@
 //! **Invariant:** no I/O, no clock, no randomness, no concurrency. Time comes in
 //! as a value, and the same events always give the same execution.
 
+mod definition;
 mod event;
+mod execution;
 mod id;
 mod status;
+mod template;
 mod time;
 
+pub use definition::{
+    Checkpoint, Definition, Draft, ITEMS_MAX, Join, NEEDS_MAX, NODES_MAX, Node, NodeIndex,
+    OnExpiry, OnFailure, OnReject, Retry, Violation,
+};
 pub use event::{ArtifactRef, Decision, Event, Failure, FailureKind, Json, Level, Recorded};
+pub use execution::{
+    Action, End, Ending, Execution, ExecutionScope, IllegalTransition, Input, NodeState, Origin,
+    Prepared, Refusal, Slot, SlotState, Stage, Step,
+};
 pub use id::{
     CheckpointId, Digest, ExecutionId, ID_BYTES_MAX, IdError, NodeId, PhaseName, Version,
     WorkflowId,
 };
 pub use status::{ExecutionStatus, NodeStatus};
+pub use template::{
+    EXPRESSION_BYTES_MAX, Expression, Form, NodeScope, RENDERED_BYTES_MAX, RenderError, Scope,
+    Template, TextPiece, Uses, escape_pointer,
+};
 pub use time::Timestamp;

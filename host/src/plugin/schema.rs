@@ -19,11 +19,11 @@ const SCHEMA_BYTES_MAX: usize = 256 * 1024;
 
 /// A compiled JSON Schema, draft 2020-12 unless it names another.
 #[derive(Debug)]
-pub(super) struct Schema(Validator);
+pub struct Schema(Validator);
 
 impl Schema {
     /// Parses and compiles. The error says why it is no JSON Schema, and where.
-    pub(super) fn parse(text: &str) -> Result<(Value, Self), String> {
+    pub fn parse(text: &str) -> Result<(Value, Self), String> {
         if text.len() > SCHEMA_BYTES_MAX {
             return Err(format!(
                 "{} bytes are more than the limit of {SCHEMA_BYTES_MAX}",
@@ -44,7 +44,7 @@ impl Schema {
     }
 
     /// What is wrong with a value: JSON Pointers and messages, the first few.
-    pub(super) fn violations(&self, value: &Value) -> Vec<(String, String)> {
+    pub fn violations(&self, value: &Value) -> Vec<(String, String)> {
         if self.0.is_valid(value) {
             return Vec::new();
         }

@@ -97,27 +97,38 @@ impl Rig {
     }
 }
 
-/// Remembers what was logged.
+/// Remembers what it was told.
 #[derive(Default)]
-pub struct Listener(Mutex<Vec<(Level, String)>>);
+pub struct Listener {
+    lines: Mutex<Vec<(Level, String)>>,
+    fractions: Mutex<Vec<f32>>,
+}
 
 impl Listener {
     pub fn new() -> Arc<Self> {
         Arc::default()
     }
 
+    /// What was logged.
     pub fn lines(&self) -> Vec<(Level, String)> {
-        self.0.lock().unwrap().clone()
+        self.lines.lock().unwrap().clone()
+    }
+
+    /// How far it was.
+    pub fn fractions(&self) -> Vec<f32> {
+        self.fractions.lock().unwrap().clone()
     }
 }
 
 #[async_trait::async_trait]
 impl AttemptHost for Listener {
     fn log(&self, level: Level, message: String) {
-        self.0.lock().unwrap().push((level, message));
+        self.lines.lock().unwrap().push((level, message));
     }
 
-    fn progress(&self, _fraction: f32, _message: String) {}
+    fn progress(&self, fraction: f32, _message: String) {
+        self.fractions.lock().unwrap().push(fraction);
+    }
 
     async fn artifact(&self, node: &str, name: &str) -> Result<Artifact, String> {
         Err(format!("node {node} kept no {name}"))

@@ -1,0 +1,323 @@
+//! From a document to a definition, or to everything that is wrong with it.
+
+use std::{sync::Arc, time::Duration};
+
+use serde_json::Value;
+
+use super::{
+    Checkpoint, Definition, Join, NODES_MAX, Node, OnExpiry, OnFailure, OnReject, Retry,
+    fields::{Fields, Violation, Violations},
+    link,
+};
+use crate::workflow::{
+    NodeId, PhaseName, WorkflowId,
+    template::{Expression, Form, Template},
+};
+
+/// Longest name or title, in characters: one line.
+const LINE_CHARACTERS_MAX: usize = 200;
+/// Longest description or instructions, in characters: a few pages.
+const TEXT_CHARACTERS_MAX: usize = 10_000;
+/// Longest duration, in seconds: a year of 365 days.
+const DURATION_SECONDS_MAX: f64 = 31_536_000.0;
+/// Longest retry delay, in milliseconds: a day.
+const RETRY_DELAY_MS_MAX: u64 = 86_400_000;
+/// Deadline of an execution when nobody says otherwise.
+const TIMEOUT_DEFAULT: Duration = Duration::from_secs(7200);
+
+/// A document that is read but whose CEL expressions are not checked yet: that
+/// takes a sandbox, and this is the pure core.
+#[derive(Debug)]
+pub struct Draft {
+    definition: Option<Definition>,
+    expressions: Vec<(String, String)>,
+    violations: Violations,
+}
+
+impl Draft {
+    /// Reads a document. Never fails: what is wrong comes out of [`Draft::finish`].
+    pub fn read(document: &Value) -> Self {
+        let mut violations = Violations::default();
+        let definition = definition(document, &mut violations);
+        let expressions = definition.as_ref().map(cel_expressions).unwrap_or_default();
+        Self {
+            definition,
+            expressions,
+            violations,
+        }
+    }
+
+    /// CEL expressions to check, each with its JSON Pointer.
+    pub fn expressions(&self) -> &[(String, String)] {
+        &self.expressions
+    }
+
+    /// What is read so far, for checks against the catalog.
+    pub fn definition(&self) -> Option<&Definition> {
+        self.definition.as_ref()
+    }
+
+    /// The definition, or all that is wrong, `more` included.
+    pub fn finish(mut self, more: Vec<Violation>) -> Result<Definition, Vec<Violation>> {
+        self.violations.extend(more);
+        match self.definition {
+            Some(definition) if self.violations.is_empty() => Ok(definition),
+            _ => Err(self.violations.into_vec()),
+        }
+    }
+}
+
+/// A node with its needs still by name.
+pub(super) struct Unlinked {
+    pub(super) node: Node,
+    pub(super) needs: Vec<Result<NodeId, String>>,
+}
+
+fn definition(document: &Value, violations: &mut Violations) -> Option<Definition> {
+    let mut fields = Fields::of(String::new(), document, violations)?;
+    let id = fields.parsed::<WorkflowId>("id");
+    let id = fields.require("id", id);
+    let name = fields.text("name", LINE_CHARACTERS_MAX).map(str::to_owned);
+    let description = fields
+        .text("description", TEXT_CHARACTERS_MAX)
+        .unwrap_or_default()
+        .to_owned();
+    let input_schema = fields.value("input_schema").cloned();
+    let timeout = seconds(&mut fields, "timeout_seconds").unwrap_or(TIMEOUT_DEFAULT);
+    let max_parallel = fields.whole("max_parallel", 1..=1000).unwrap_or(16);
+    let on_failure = fields
+        .choice(
+            "on_failure",
+            &[("stop", OnFailure::Stop), ("continue", OnFailure::Continue)],
+        )
+        .unwrap_or(OnFailure::Stop);
+    let documents = fields.list("nodes");
+    let documents = fields.require("nodes", documents).unwrap_or_default();
+    if fields.value("nodes").is_some_and(Value::is_array)
+        && !(1..=NODES_MAX).contains(&documents.len())
+    {
+        fields.wrong::<()>(
+            "nodes",
+            format!("must have 1 to {NODES_MAX} nodes, not {}", documents.len()),
+        );
+        return None;
+    }
+    let output = template(&mut fields, "output");
+    let unlinked: Vec<_> = documents
+        .iter()
+        .enumerate()
+        .map(|(at, document)| node(format!("/nodes/{at}"), document, fields.violations()))
+        .collect();
+    let (nodes, index) = link::link(unlinked, output.as_ref(), fields.violations());
+    fields.finish();
+    let id = id?;
+    let name = name.unwrap_or_else(|| id.to_string());
+    Some(Definition {
+        id,
+        name,
+        description,
+        input_schema,
+        timeout,
+        max_parallel,
+        on_failure,
+        nodes,
+        output,
+        index,
+    })
+}
+
+/// None when even the id cannot be read.
+fn node(pointer: String, document: &Value, violations: &mut Violations) -> Option<Unlinked> {
+    let mut fields = Fields::of(pointer, document, violations)?;
+    let id = fields.parsed::<NodeId>("id");
+    let id = fields.require("id", id);
+    let phase = fields.parsed::<PhaseName>("phase");
+    let phase = fields.require("phase", phase);
+    let needs = needs(&mut fields);
+    let join = fields
+        .choice(
+            "join",
+            &[
+                ("all", Join::All),
+                ("any", Join::Any),
+                ("settled", Join::Settled),
+            ],
+        )
+        .unwrap_or(Join::All);
+    let when = fields.text("when", usize::MAX);
+    let when = when.and_then(|text| {
+        Expression::read_field(text)
+            .map_err(|message| fields.wrong::<()>("when", message))
+            .ok()
+    });
+    let for_each = for_each(&mut fields);
+    let config = Arc::new(
+        fields
+            .value("config")
+            .cloned()
+            .unwrap_or_else(|| serde_json::json!({})),
+    );
+    let input = template(&mut fields, "input")
+        .unwrap_or_else(|| Template::Constant(Arc::new(serde_json::json!({}))));
+    let retry = fields
+        .value("retry")
+        .map(|value| (fields.at("retry"), value));
+    let retry = retry
+        .and_then(|(pointer, value)| self::retry(pointer, value, fields.violations()))
+        .unwrap_or_default();
+    let timeout = seconds(&mut fields, "timeout_seconds");
+    let checkpoint = fields
+        .value("checkpoint")
+        .map(|value| (fields.at("checkpoint"), value));
+    let checkpoint = checkpoint
+        .and_then(|(pointer, value)| self::checkpoint(pointer, value, fields.violations()));
+    fields.finish();
+    let node = Node {
+        id: id?,
+        phase: phase?,
+        config,
+        input,
+        needs: Vec::new(),
+        dependents: Vec::new(),
+        join,
+        when,
+        for_each,
+        retry,
+        timeout,
+        checkpoint,
+    };
+    Some(Unlinked { node, needs })
+}
+
+fn needs(fields: &mut Fields) -> Vec<Result<NodeId, String>> {
+    let parse = |need: &Value| match need.as_str() {
+        Some(id) => id
+            .parse()
+            .map_err(|error: crate::workflow::IdError| error.to_string()),
+        None => Err("must be the id of a node".to_owned()),
+    };
+    fields
+        .list("needs")
+        .unwrap_or_default()
+        .iter()
+        .map(parse)
+        .collect()
+}
+
+fn for_each(fields: &mut Fields) -> Option<Template> {
+    match fields.value("for_each")? {
+        Value::String(text) => match Expression::read_field(text) {
+            Ok(expression) => Some(Template::Expression(expression)),
+            Err(message) => fields.wrong("for_each", message),
+        },
+        Value::Array(_) => template(fields, "for_each"),
+        _ => fields.wrong("for_each", "must be an expression or an array"),
+    }
+}
+
+fn template(fields: &mut Fields, name: &'static str) -> Option<Template> {
+    let value = fields.value(name)?;
+    let mut errors = Vec::new();
+    let template = Template::read(value, &mut errors);
+    let pointer = fields.at(name);
+    for (below, message) in errors {
+        fields
+            .violations()
+            .add(format!("{pointer}{below}"), message);
+    }
+    Some(template)
+}
+
+fn retry(pointer: String, value: &Value, violations: &mut Violations) -> Option<Retry> {
+    let mut fields = Fields::of(pointer, value, violations)?;
+    let default = Retry::default();
+    let delay = |fields: &mut Fields, name| {
+        fields
+            .whole(name, 0..=RETRY_DELAY_MS_MAX)
+            .map(Duration::from_millis)
+    };
+    let retry = Retry {
+        max_attempts: fields
+            .whole("max_attempts", 1..=100)
+            .unwrap_or(default.max_attempts),
+        initial_delay: delay(&mut fields, "initial_delay_ms").unwrap_or(default.initial_delay),
+        backoff: fields
+            .number("backoff", 1.0..=100.0)
+            .unwrap_or(default.backoff),
+        max_delay: delay(&mut fields, "max_delay_ms").unwrap_or(default.max_delay),
+        jitter: fields.flag("jitter").unwrap_or(default.jitter),
+    };
+    fields.finish();
+    Some(retry)
+}
+
+fn checkpoint(pointer: String, value: &Value, violations: &mut Violations) -> Option<Checkpoint> {
+    let mut fields = Fields::of(pointer, value, violations)?;
+    let title = fields.text("title", LINE_CHARACTERS_MAX);
+    let title = fields
+        .require("title", title)
+        .unwrap_or_default()
+        .to_owned();
+    let checkpoint = Checkpoint {
+        title,
+        instructions: fields
+            .text("instructions", TEXT_CHARACTERS_MAX)
+            .map(str::to_owned),
+        on_reject: fields
+            .choice(
+                "on_reject",
+                &[("fail", OnReject::Fail), ("rerun", OnReject::Rerun)],
+            )
+            .unwrap_or(OnReject::Fail),
+        expires_after: seconds(&mut fields, "expires_after_seconds"),
+        on_expiry: fields
+            .choice(
+                "on_expiry",
+                &[
+                    ("approve", OnExpiry::Approve),
+                    ("reject", OnExpiry::Reject),
+                    ("fail", OnExpiry::Fail),
+                ],
+            )
+            .unwrap_or(OnExpiry::Fail),
+    };
+    fields.finish();
+    Some(checkpoint)
+}
+
+fn seconds(fields: &mut Fields, name: &'static str) -> Option<Duration> {
+    // A millisecond is what timers resolve.
+    fields
+        .number(name, 0.001..=DURATION_SECONDS_MAX)
+        .map(Duration::from_secs_f64)
+}
+
+fn cel_expressions(definition: &Definition) -> Vec<(String, String)> {
+    let mut found = Vec::new();
+    let mut add = |pointer: String, expression: &Expression| {
+        if expression.form == Form::Cel {
+            found.push((pointer, expression.source.to_string()));
+        }
+    };
+    let mut add_all = |pointer: &str, template: &Template| {
+        for (below, expression) in template.expressions() {
+            add(format!("{pointer}{below}"), expression);
+        }
+    };
+    for (at, node) in definition.nodes.iter().enumerate() {
+        add_all(&format!("/nodes/{at}/input"), &node.input);
+        if let Some(for_each) = &node.for_each {
+            add_all(&format!("/nodes/{at}/for_each"), for_each);
+        }
+        if let Some(when) = &node.when {
+            add_all(
+                &format!("/nodes/{at}/when"),
+                &Template::Expression(when.clone()),
+            );
+        }
+    }
+    if let Some(output) = &definition.output {
+        add_all("/output", output);
+    }
+    found
+}

@@ -1,0 +1,254 @@
+//! An execution: the fold of its events.
+//!
+//! `fold` applies events, `decide` answers what comes from outside with events
+//! and actions, `settle` draws the consequences. Beside what the events say, an
+//! execution keeps a few derived queues and counters, so that each event costs
+//! time in the number of nodes it touches, not in the number there are.
+
+mod decide;
+mod fold;
+mod node;
+mod settle;
+#[cfg(test)]
+mod tests;
+
+pub use decide::{Action, Input, Prepared, Refusal, Step};
+pub use fold::IllegalTransition;
+pub use node::{NodeState, Slot, SlotState, Stage};
+
+use std::{
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    sync::Arc,
+};
+
+use super::{
+    CheckpointId, Definition, Digest, ExecutionId, ExecutionStatus, Failure, Json, NodeId,
+    NodeIndex, NodeScope, PhaseName, Scope, Timestamp, Version,
+};
+
+/// One run of one version of a definition.
+#[derive(Debug, Clone)]
+pub struct Execution {
+    /// Which one.
+    pub id: ExecutionId,
+    /// What it runs.
+    pub definition: Arc<Definition>,
+    /// Number of the last event.
+    pub version: u64,
+    /// What its first event said.
+    pub origin: Origin,
+    /// When its first node started.
+    pub started_at: Option<Timestamp>,
+    /// Whether it goes on, or how it ended.
+    pub end: Option<End>,
+    nodes: Vec<NodeState>,
+    /// Nodes that are not over.
+    open_nodes: usize,
+    failed_nodes: usize,
+    awaiting_nodes: usize,
+    running_slots: u32,
+    timers: BTreeSet<(Timestamp, Timer)>,
+    checkpoints: BTreeMap<CheckpointId, NodeIndex>,
+    agenda: VecDeque<Task>,
+    consequences: VecDeque<Consequence>,
+    /// Work that has been given out and leaves no trace in the journal until it
+    /// comes back: nodes being prepared, and the output being made.
+    preparing: BTreeSet<NodeIndex>,
+    is_finishing: bool,
+}
+
+/// What the first event of an execution said.
+#[derive(Debug, Clone)]
+pub struct Origin {
+    /// Version of the definition.
+    pub version: Version,
+    /// What the client passed in.
+    pub input: Json,
+    /// What the client passed along.
+    pub context: Json,
+    /// When the execution times out.
+    pub deadline: Timestamp,
+    /// The component that each phase name means.
+    pub phases: BTreeMap<PhaseName, Digest>,
+    /// When it was created.
+    pub at: Timestamp,
+}
+
+/// How an execution ended.
+#[derive(Debug, Clone, PartialEq)]
+pub struct End {
+    /// When.
+    pub at: Timestamp,
+    /// How.
+    pub result: Ending,
+}
+
+/// The ways to end.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Ending {
+    /// With an output.
+    Completed(Json),
+    /// With an error.
+    Failed(Failure),
+    /// Somebody asked for it, for this reason.
+    Cancelled(String),
+    /// The deadline passed.
+    TimedOut,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Timer {
+    Deadline,
+    Retry(NodeIndex, Option<u32>),
+    Expiry(NodeIndex, CheckpointId),
+}
+
+/// Something to give out when there is room for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Task {
+    /// Evaluate `when` and `for_each`.
+    Prepare(NodeIndex),
+    /// Start the next attempt.
+    Start(NodeIndex, Option<u32>),
+}
+
+/// Something that follows from the events so far.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Consequence {
+    Skip(NodeIndex),
+    OpenCheckpoint(NodeIndex),
+    /// A node failed and the definition says stop.
+    Stop(NodeIndex),
+}
+
+impl Execution {
+    /// Where it stands.
+    pub fn status(&self) -> ExecutionStatus {
+        match &self.end {
+            Some(End { result, .. }) => match result {
+                Ending::Completed(_) => ExecutionStatus::Completed,
+                Ending::Failed(_) => ExecutionStatus::Failed,
+                Ending::Cancelled(_) => ExecutionStatus::Cancelled,
+                Ending::TimedOut => ExecutionStatus::TimedOut,
+            },
+            None if self.started_at.is_none() => ExecutionStatus::Pending,
+            None if self.awaiting_nodes > 0 && self.is_waiting() && !self.has_retries() => {
+                ExecutionStatus::AwaitingCheckpoint
+            }
+            None => ExecutionStatus::Running,
+        }
+    }
+
+    /// Why it failed, was cancelled or timed out.
+    pub fn error(&self) -> Option<String> {
+        match &self.end.as_ref()?.result {
+            Ending::Completed(_) => None,
+            Ending::Failed(failure) => Some(failure.message.clone()),
+            Ending::Cancelled(reason) => Some(reason.clone()),
+            Ending::TimedOut => Some("execution passed its deadline".to_owned()),
+        }
+    }
+
+    /// The output, when it completed.
+    pub fn output(&self) -> Option<&Json> {
+        match &self.end.as_ref()?.result {
+            Ending::Completed(output) => Some(output),
+            _ => None,
+        }
+    }
+
+    /// Is it over?
+    pub fn is_over(&self) -> bool {
+        self.end.is_some()
+    }
+
+    /// Does nothing happen until a timer fires or a command comes?
+    pub fn is_waiting(&self) -> bool {
+        !self.is_over()
+            && self.running_slots == 0
+            && self.preparing.is_empty()
+            && self.agenda.is_empty()
+            && !self.is_finishing
+    }
+
+    /// When to wake it with [`Input::Tick`].
+    pub fn wake_at(&self) -> Option<Timestamp> {
+        self.timers.first().map(|(at, _)| *at)
+    }
+
+    /// The nodes, in the order of the definition.
+    pub fn nodes(&self) -> &[NodeState] {
+        &self.nodes
+    }
+
+    /// The state of a node.
+    pub fn node(&self, index: NodeIndex) -> &NodeState {
+        &self.nodes[index.at()]
+    }
+
+    /// The node that an open checkpoint is about.
+    pub fn open_checkpoint(&self, id: CheckpointId) -> Option<NodeIndex> {
+        self.checkpoints.get(&id).copied()
+    }
+
+    /// What names stand for in the expressions of a node, or of one item of it.
+    pub fn scope(&self, item: Option<Json>) -> ExecutionScope<'_> {
+        ExecutionScope {
+            execution: self,
+            item,
+        }
+    }
+
+    /// The output of an execution without an output template: what nobody needs, by node.
+    fn default_output(&self) -> Json {
+        let sinks = self
+            .definition
+            .indices()
+            .filter(|&index| self.definition.node(index).dependents.is_empty());
+        let outputs = sinks.filter_map(|index| {
+            let output = self.node(index).output()?;
+            Some((
+                self.definition.node(index).id.to_string(),
+                (**output).clone(),
+            ))
+        });
+        Arc::new(serde_json::Value::Object(outputs.collect()))
+    }
+
+    fn has_retries(&self) -> bool {
+        self.timers
+            .iter()
+            .any(|(_, timer)| matches!(timer, Timer::Retry(..)))
+    }
+}
+
+/// [`Scope`] of an execution.
+#[derive(Debug)]
+pub struct ExecutionScope<'e> {
+    execution: &'e Execution,
+    item: Option<Json>,
+}
+
+impl Scope for ExecutionScope<'_> {
+    fn input(&self) -> &Json {
+        &self.execution.origin.input
+    }
+
+    fn context(&self) -> &Json {
+        &self.execution.origin.context
+    }
+
+    fn item(&self) -> Option<&Json> {
+        self.item.as_ref()
+    }
+
+    fn node(&self, id: &NodeId) -> Option<NodeScope<'_>> {
+        let index = self.execution.definition.node_index(id)?;
+        let node = self.execution.node(index);
+        Some(NodeScope {
+            status: node.status(),
+            output: node.output(),
+            error: node.error(),
+        })
+    }
+}

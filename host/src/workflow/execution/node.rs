@@ -1,0 +1,243 @@
+//! The state of one node, and of each of its items.
+
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use crate::workflow::{ArtifactRef, CheckpointId, Failure, Json, NodeStatus, Timestamp};
+
+/// Where a node stands.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Stage {
+    /// Its needs are not met yet.
+    Waiting,
+    /// Its needs are met; it begins when there is room.
+    Ready,
+    /// Attempts run or will run.
+    Active,
+    /// All outputs are there, and somebody has to decide on them.
+    AwaitingCheckpoint {
+        /// Which checkpoint.
+        checkpoint: CheckpointId,
+        /// When nobody may decide any more.
+        expires: Option<Timestamp>,
+        /// What is proposed.
+        proposed: Json,
+    },
+    /// Over, with an output.
+    Completed {
+        /// Of all items in order, when the node fans out.
+        output: Json,
+    },
+    /// Over, with an error.
+    Failed(Failure),
+    /// Over without having run.
+    Skipped {
+        /// Why.
+        reason: String,
+    },
+    /// It was active when the execution ended.
+    Cancelled,
+}
+
+/// A node of an execution.
+#[derive(Debug, Clone)]
+pub struct NodeState {
+    /// Where it stands.
+    pub stage: Stage,
+    /// When its first attempt began.
+    pub started_at: Option<Timestamp>,
+    /// When it was over.
+    pub ended_at: Option<Timestamp>,
+    /// The items of a fan-out, once they are known.
+    pub items: Option<Vec<Json>>,
+    /// One per item; one for a node that runs once.
+    pub slots: Vec<Slot>,
+    /// How often a reviewer sent it back.
+    pub round: u32,
+    /// What the reviewer wrote who sent it back.
+    pub review_notes: Option<String>,
+    pub(super) open_slots: usize,
+    pub(super) open_needs: usize,
+    pub(super) completed_needs: usize,
+}
+
+/// One item of a node, or the only one.
+#[derive(Debug, Clone, Default)]
+pub struct Slot {
+    /// Where it stands.
+    pub state: SlotState,
+    /// Number of the last attempt; 0 before the first.
+    pub attempt: u32,
+    /// Attempts that count for the retry policy: those since the last fresh start.
+    pub tries: u32,
+    /// When its first attempt began.
+    pub started_at: Option<Timestamp>,
+    /// When it was over.
+    pub ended_at: Option<Timestamp>,
+    /// 0.0 to 1.0, as the phase last said.
+    pub progress: Option<f32>,
+    /// Files that the successful attempt kept.
+    pub artifacts: Vec<ArtifactRef>,
+}
+
+/// Where an item stands.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub enum SlotState {
+    /// No attempt runs yet.
+    #[default]
+    Pending,
+    /// An attempt runs.
+    Running,
+    /// The next attempt begins at this time.
+    Retrying {
+        /// When.
+        due: Timestamp,
+        /// Why the last one failed.
+        error: Failure,
+    },
+    /// An attempt succeeded.
+    Succeeded {
+        /// What it produced.
+        output: Json,
+    },
+    /// No attempt will follow.
+    Failed(Failure),
+    /// It was active when the execution ended.
+    Cancelled,
+}
+
+impl Slot {
+    /// As the node status of this item.
+    pub fn status(&self) -> NodeStatus {
+        match self.state {
+            SlotState::Pending => NodeStatus::Waiting,
+            SlotState::Running => NodeStatus::Running,
+            SlotState::Retrying { .. } => NodeStatus::Retrying,
+            SlotState::Succeeded { .. } => NodeStatus::Completed,
+            SlotState::Failed(_) => NodeStatus::Failed,
+            SlotState::Cancelled => NodeStatus::Cancelled,
+        }
+    }
+
+    /// Why its last attempt failed.
+    pub fn error(&self) -> Option<&str> {
+        match &self.state {
+            SlotState::Retrying { error, .. } | SlotState::Failed(error) => Some(&error.message),
+            _ => None,
+        }
+    }
+}
+
+impl NodeState {
+    pub(super) fn new(needs: usize) -> Self {
+        Self {
+            stage: Stage::Waiting,
+            started_at: None,
+            ended_at: None,
+            items: None,
+            slots: vec![Slot::default()],
+            round: 0,
+            review_notes: None,
+            open_slots: 1,
+            open_needs: needs,
+            completed_needs: 0,
+        }
+    }
+
+    /// As clients see it.
+    pub fn status(&self) -> NodeStatus {
+        match &self.stage {
+            Stage::Waiting | Stage::Ready => NodeStatus::Waiting,
+            Stage::Active => {
+                let is = |state: fn(&SlotState) -> bool| {
+                    self.slots.iter().any(|slot| state(&slot.state))
+                };
+                if is(|state| matches!(state, SlotState::Running)) {
+                    NodeStatus::Running
+                } else if is(|state| matches!(state, SlotState::Retrying { .. })) {
+                    NodeStatus::Retrying
+                } else {
+                    NodeStatus::Running
+                }
+            }
+            Stage::AwaitingCheckpoint { .. } => NodeStatus::AwaitingCheckpoint,
+            Stage::Completed { .. } => NodeStatus::Completed,
+            Stage::Failed(_) => NodeStatus::Failed,
+            Stage::Skipped { .. } => NodeStatus::Skipped,
+            Stage::Cancelled => NodeStatus::Cancelled,
+        }
+    }
+
+    /// Its output, when it is completed.
+    pub fn output(&self) -> Option<&Json> {
+        match &self.stage {
+            Stage::Completed { output } => Some(output),
+            _ => None,
+        }
+    }
+
+    /// Why it failed or was skipped, or why its last attempt failed.
+    pub fn error(&self) -> Option<&str> {
+        match &self.stage {
+            Stage::Failed(failure) => Some(&failure.message),
+            Stage::Skipped { reason } => Some(reason),
+            Stage::Active => self.slots.iter().find_map(Slot::error),
+            _ => None,
+        }
+    }
+
+    /// The slot of this item; `None` stands for the only one of a node that runs once.
+    pub fn slot(&self, item: Option<u32>) -> Option<&Slot> {
+        match (item, &self.items) {
+            (None, None) => self.slots.first(),
+            (Some(item), Some(_)) => self.slots.get(item as usize),
+            _ => None,
+        }
+    }
+
+    pub(super) fn slot_mut(&mut self, item: Option<u32>) -> Option<&mut Slot> {
+        match (item, &self.items) {
+            (None, None) => self.slots.first_mut(),
+            (Some(item), Some(_)) => self.slots.get_mut(item as usize),
+            _ => None,
+        }
+    }
+
+    /// The slots with their item numbers.
+    pub fn numbered_slots(&self) -> impl Iterator<Item = (Option<u32>, &Slot)> {
+        let is_fan_out = self.items.is_some();
+        (0_u32..)
+            .zip(&self.slots)
+            .map(move |(number, slot)| (is_fan_out.then_some(number), slot))
+    }
+
+    /// What all slots together produced; null for those that have not.
+    pub(super) fn produced(&self) -> Json {
+        let output = |slot: &Slot| match &slot.state {
+            SlotState::Succeeded { output } => output.clone(),
+            _ => Json::default(),
+        };
+        match (&self.items, self.slots.first()) {
+            (None, Some(slot)) => output(slot),
+            (None, None) => Json::default(),
+            (Some(_), _) => Arc::new(Value::Array(
+                self.slots
+                    .iter()
+                    .map(|slot| (*output(slot)).clone())
+                    .collect(),
+            )),
+        }
+    }
+
+    pub(super) fn is_active(&self) -> bool {
+        matches!(self.stage, Stage::Active | Stage::AwaitingCheckpoint { .. })
+    }
+
+    pub(super) fn is_over(&self) -> bool {
+        matches!(
+            self.stage,
+            Stage::Completed { .. } | Stage::Failed(_) | Stage::Skipped { .. } | Stage::Cancelled
+        )
+    }
+}

@@ -1,0 +1,144 @@
+//! Consequences: what follows from the events so far without anybody's doing.
+
+use super::{Consequence, Execution, Refusal, Stage, Step, decide::Action};
+use crate::workflow::{
+    CheckpointId, Digest, Event, Failure, FailureKind, NodeIndex, OnFailure, Timestamp,
+};
+
+impl Execution {
+    pub(super) fn settle(&mut self, now: Timestamp, step: &mut Step) -> Result<(), Refusal> {
+        while let Some(consequence) = self.consequences.pop_front() {
+            match consequence {
+                Consequence::Skip(index) => self.settle_skip(index, now, step)?,
+                Consequence::OpenCheckpoint(index) => self.settle_checkpoint(index, now, step)?,
+                Consequence::Stop(index) => {
+                    let error = self.failure_of(index);
+                    self.cancel_active(now, step)?;
+                    self.record(Event::ExecutionFailed { error }, now, step)?;
+                }
+            }
+        }
+        if !self.is_over() && self.open_nodes == 0 && !self.is_finishing {
+            self.settle_end(now, step)?;
+        }
+        Ok(())
+    }
+
+    /// Cancels what is active, before the execution ends. Whatever that fails or
+    /// skips is overtaken by the end.
+    pub(super) fn cancel_active(&mut self, now: Timestamp, step: &mut Step) -> Result<(), Refusal> {
+        for index in self.definition.indices() {
+            if self.node(index).is_active() {
+                let node = self.definition.node(index).id.clone();
+                self.record(Event::NodeCancelled { node }, now, step)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn settle_skip(
+        &mut self,
+        index: NodeIndex,
+        now: Timestamp,
+        step: &mut Step,
+    ) -> Result<(), Refusal> {
+        if !matches!(self.node(index).stage, Stage::Waiting) {
+            return Ok(());
+        }
+        let spec = self.definition.node(index);
+        let lost = spec.needs.iter().find(|need| {
+            let need = self.node(**need);
+            need.is_over() && need.output().is_none()
+        });
+        let reason = match lost {
+            Some(need) => format!(
+                "{} is {}",
+                self.definition.node(*need).id,
+                self.node(*need).status()
+            ),
+            None => "its needs are not met".to_owned(),
+        };
+        let node = spec.id.clone();
+        self.record(Event::NodeSkipped { node, reason }, now, step)
+    }
+
+    fn settle_checkpoint(
+        &mut self,
+        index: NodeIndex,
+        now: Timestamp,
+        step: &mut Step,
+    ) -> Result<(), Refusal> {
+        let state = self.node(index);
+        let spec = self.definition.node(index);
+        let Some(checkpoint) = &spec.checkpoint else {
+            return Ok(());
+        };
+        if !matches!(state.stage, Stage::Active) || state.open_slots > 0 {
+            return Ok(());
+        }
+        let event = Event::CheckpointOpened {
+            node: spec.id.clone(),
+            checkpoint: self.checkpoint_id(index),
+            expires: checkpoint.expires_after.map(|after| now.after(after)),
+        };
+        self.record(event, now, step)
+    }
+
+    fn settle_end(&mut self, now: Timestamp, step: &mut Step) -> Result<(), Refusal> {
+        if self.failed_nodes > 0 {
+            let failed = self
+                .definition
+                .indices()
+                .find(|index| matches!(self.node(*index).stage, Stage::Failed(_)));
+            let error = failed.map_or_else(
+                || Failure::new(FailureKind::Permanent, "a node failed"),
+                |index| self.failure_of(index),
+            );
+            return self.record(Event::ExecutionFailed { error }, now, step);
+        }
+        if self.definition.output.is_some() {
+            self.is_finishing = true;
+            step.actions.push(Action::Finish);
+            return Ok(());
+        }
+        let output = self.default_output();
+        self.record(Event::ExecutionCompleted { output }, now, step)
+    }
+
+    fn failure_of(&self, index: NodeIndex) -> Failure {
+        let node = self.node(index);
+        let failure = match &node.stage {
+            Stage::Failed(failure) => Some(failure.clone()),
+            _ => node.failure(),
+        };
+        let id = &self.definition.node(index).id;
+        debug_assert!(self.definition.on_failure == OnFailure::Continue || failure.is_some());
+        failure.map_or_else(
+            || Failure::new(FailureKind::Permanent, format!("node {id} failed")),
+            |failure| Failure::new(failure.cause, format!("node {id}: {}", failure.message)),
+        )
+    }
+
+    /// The same whenever it is asked for; another one in each round.
+    fn checkpoint_id(&self, index: NodeIndex) -> CheckpointId {
+        let round = self.node(index).round;
+        let digest = Digest::of(format!("{}/{}/{round}", self.id, index.0).as_bytes());
+        let mut bytes = [0; 16];
+        bytes.copy_from_slice(&digest.0[..16]);
+        CheckpointId(uuid::Builder::from_custom_bytes(bytes).into_uuid())
+    }
+
+    /// Passed on to systems that take one, so that a repeated attempt has no
+    /// second effect: the same for every attempt of this node and item, until a
+    /// reviewer sends it back and another effect is wanted.
+    pub fn idempotency_key(&self, index: NodeIndex, item: Option<u32>) -> String {
+        let mut key = format!("{}:{}", self.id, self.definition.node(index).id);
+        if let Some(item) = item {
+            key.push_str(&format!(":{item}"));
+        }
+        if self.node(index).round > 0 {
+            key.push_str(&format!("#{}", self.node(index).round));
+        }
+        key
+    }
+}

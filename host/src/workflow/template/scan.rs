@@ -1,0 +1,187 @@
+//! Finds expressions in text, and names in expressions.
+//!
+//! Only strings, names and punctuation are told apart; everything else about
+//! CEL is the evaluator's business.
+
+use super::{Uses, path};
+
+/// A stretch of a text.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Piece<'t> {
+    Literal(&'t str),
+    /// What is between `{{` and `}}`.
+    Expression(&'t str),
+}
+
+/// Splits a text at its `{{ … }}`. Braces within string literals of an
+/// expression do not end it, so `{{ '{{' }}` is how to write two braces.
+pub(super) fn pieces(text: &str) -> Result<Vec<Piece<'_>>, String> {
+    let mut pieces = Vec::new();
+    let mut rest = text;
+    while let Some(open) = rest.find("{{") {
+        if open > 0 {
+            pieces.push(Piece::Literal(&rest[..open]));
+        }
+        let inside = &rest[open + 2..];
+        let close = closing_braces(inside).ok_or_else(|| {
+            format!(
+                "\"{{{{\" at byte {} has no \"}}}}\"",
+                text.len() - rest.len() + open
+            )
+        })?;
+        pieces.push(Piece::Expression(&inside[..close]));
+        rest = &inside[close + 2..];
+    }
+    if !rest.is_empty() || pieces.is_empty() {
+        pieces.push(Piece::Literal(rest));
+    }
+    Ok(pieces)
+}
+
+/// Where the `}}` is that ends an expression: outside of strings and of map literals.
+fn closing_braces(text: &str) -> Option<usize> {
+    let bytes = text.as_bytes();
+    let mut depth = 0_usize;
+    let mut at = 0;
+    while at < bytes.len() {
+        match bytes[at] {
+            b'"' | b'\'' => at += string_length(&text[at..], false)?,
+            b'{' => {
+                depth += 1;
+                at += 1;
+            }
+            b'}' if depth > 0 => {
+                depth -= 1;
+                at += 1;
+            }
+            b'}' if bytes.get(at + 1) == Some(&b'}') => return Some(at),
+            _ => at += 1,
+        }
+    }
+    None
+}
+
+/// Length of the string literal that `text` begins with, its quotes included;
+/// none when it does not end.
+fn string_length(text: &str, is_raw: bool) -> Option<usize> {
+    let quote = &text[..1];
+    let triple = quote.repeat(3);
+    let close = if text.starts_with(&triple) {
+        triple.as_str()
+    } else {
+        quote
+    };
+    let mut at = close.len();
+    while at < text.len() {
+        let rest = &text[at..];
+        if rest.starts_with(close) {
+            return Some(at + close.len());
+        }
+        let mut characters = rest.chars();
+        let first = characters.next()?;
+        at += first.len_utf8();
+        if first == '\\' && !is_raw {
+            at += characters.next()?.len_utf8();
+        }
+    }
+    None
+}
+
+/// The names that a CEL expression refers to. `nodes` must be followed by the id
+/// of a node, so that what an expression depends on is known beforehand.
+pub(super) fn uses(source: &str) -> Result<Uses, String> {
+    let mut uses = Uses::default();
+    let mut at = 0;
+    let mut previous = None;
+    while let Some(next) = source[at..].chars().next() {
+        let rest = &source[at..];
+        if next == '"' || next == '\'' {
+            let is_raw = matches!(previous, Some('r' | 'R'));
+            at += string_length(rest, is_raw).ok_or("string literal has no end")?;
+            previous = Some('"');
+        } else if next.is_ascii_alphabetic() || next == '_' {
+            let name = path::name(rest);
+            at += name.len();
+            let is_string_prefix = name.len() <= 2 && source[at..].starts_with(['"', '\'']);
+            if previous != Some('.') && !is_string_prefix {
+                at += note(name, &source[at..], &mut uses)?;
+            }
+            previous = source[..at].chars().next_back();
+        } else {
+            at += next.len_utf8();
+            if !next.is_whitespace() {
+                previous = Some(next);
+            }
+        }
+    }
+    Ok(uses)
+}
+
+/// Notes a root name; returns how many bytes after it belong to it.
+fn note(name: &str, after: &str, uses: &mut Uses) -> Result<usize, String> {
+    match name {
+        "input" => uses.input = true,
+        "context" => uses.context = true,
+        "item" => uses.item = true,
+        "nodes" => {
+            let (step, length) = path::step(after).ok_or(
+                "\"nodes\" must be followed by the id of a node: nodes.<id> or nodes[\"<id>\"]",
+            )?;
+            let node = path::node_id(&step)?;
+            if !uses.nodes.contains(&node) {
+                uses.nodes.push(node);
+            }
+            return Ok(length);
+        }
+        _ => {}
+    }
+    Ok(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_splits_at_expressions() {
+        assert_eq!(
+            pieces("a {{ b }} c").unwrap(),
+            [
+                Piece::Literal("a "),
+                Piece::Expression(" b "),
+                Piece::Literal(" c")
+            ]
+        );
+        assert_eq!(pieces("").unwrap(), [Piece::Literal("")]);
+        assert_eq!(pieces("{{ '}}' }}").unwrap(), [Piece::Expression(" '}}' ")]);
+        assert_eq!(
+            pieces("{{ {'a': {'b': 1}} }}").unwrap(),
+            [Piece::Expression(" {'a': {'b': 1}} ")]
+        );
+        assert!(pieces("x {{ y }").unwrap_err().contains("byte 2"));
+        assert!(pieces("{{ 'y }}").is_err());
+    }
+
+    #[test]
+    fn names_are_found_outside_of_strings_and_fields() {
+        let uses = uses("size(nodes.a.output) + nodes['b-c'].output.input > 1 && 'item' != r'\\' ? x.context : item")
+            .unwrap();
+        assert_eq!(uses.nodes.len(), 2);
+        assert_eq!(uses.nodes[1].as_str(), "b-c");
+        assert!(uses.item && !uses.input && !uses.context);
+    }
+
+    #[test]
+    fn nodes_needs_an_id() {
+        for bad in [
+            "nodes",
+            "nodes.map(n, n)",
+            "nodes[input.x]",
+            "size(nodes)",
+            "nodes['a b'].output",
+        ] {
+            let uses = uses(bad);
+            assert!(uses.is_err() || bad.contains("map"), "{bad}: {uses:?}");
+        }
+    }
+}

@@ -19,8 +19,8 @@ mod text;
 pub use catalog::CatalogError;
 pub use grants::GrantsError;
 pub use limits::Limits;
-pub use schema::Schema;
 pub use sandbox::{Sandbox, SandboxConfig, SandboxError};
+pub use schema::Schema;
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 

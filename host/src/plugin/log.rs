@@ -239,3 +239,54 @@ impl AsyncWrite for Stream {
         Poll::Ready(Ok(()))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plugin::catalog::Nobody;
+
+    fn log(log_bytes: u64, log_lines: u64) -> Log {
+        let limits = Limits {
+            log_bytes,
+            log_lines,
+            ..Limits::default()
+        };
+        Log::new(Arc::new(Nobody), limits)
+    }
+
+    #[test]
+    fn ends_at_either_limit() {
+        let bytes = log(10, 100);
+        assert_eq!(bytes.message(Level::Info, "12345".into()), Ok(()));
+        let exceeded = Exceeded::LogBytes(10);
+        assert_eq!(bytes.write(Level::Info, b"123456\n"), Err(exceeded));
+        assert_eq!(bytes.exceeded(), Some(exceeded));
+
+        let lines = log(100, 2);
+        let exceeded = Exceeded::LogLines(2);
+        assert_eq!(lines.write(Level::Info, b"1\n2\n3\n"), Err(exceeded));
+    }
+
+    #[test]
+    fn a_line_without_an_end_is_cut() {
+        let log = log(1 << 20, 2);
+        let piece = vec![b'x'; LINE_BYTES_MAX];
+        assert_eq!(log.write(Level::Info, &piece), Ok(()));
+        assert_eq!(log.write(Level::Info, &piece), Ok(()));
+        assert_eq!(log.write(Level::Info, &piece), Err(Exceeded::LogLines(2)));
+    }
+
+    #[test]
+    fn the_last_error_is_the_panic_with_its_place() {
+        let log = log(1 << 20, 100);
+        log.write(Level::Warn, b"careful\n").unwrap();
+        assert_eq!(log.last_error().as_deref(), Some("careful"));
+        let panic = b"\nthread '<unnamed>' (1) panicked at src/lib.rs:7:9:\nno way\n\
+            note: run with `RUST_BACKTRACE=1` environment variable to display a backtrace\n";
+        log.write(Level::Warn, panic).unwrap();
+        assert_eq!(
+            log.last_error().as_deref(),
+            Some("panicked at src/lib.rs:7:9: no way")
+        );
+    }
+}

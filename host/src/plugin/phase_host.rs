@@ -167,3 +167,85 @@ fn check(artifact: &Artifact) -> Result<(), String> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plugin::catalog::Nobody;
+
+    fn host() -> PhaseHost {
+        let limits = Limits {
+            artifact_bytes: 10,
+            artifact_count: 2,
+            ..Limits::default()
+        };
+        let host: Arc<dyn AttemptHost> = Arc::new(Nobody);
+        let log = Log::new(host.clone(), limits);
+        let variables = BTreeMap::from([("channel".to_owned(), "ops".to_owned())]);
+        PhaseHost::new(host, log, Arc::new(variables), limits)
+    }
+
+    fn put(host: &mut PhaseHost, name: &str, bytes: usize) -> wasmtime::Result<Result<(), String>> {
+        host.put_artifact(Artifact {
+            name: name.into(),
+            content_type: "text/plain; charset=utf-8".into(),
+            data: vec![0; bytes],
+        })
+    }
+
+    #[test]
+    fn gives_granted_variables_only() {
+        let mut host = host();
+        assert_eq!(host.variable("channel".into()).unwrap(), Ok("ops".into()));
+        assert_eq!(
+            host.variable("HOME".into()).unwrap(),
+            Err("variable \"HOME\" is not granted to this phase".into())
+        );
+    }
+
+    #[test]
+    fn an_artifact_replaces_one_of_the_same_name() {
+        let mut host = host();
+        for (name, bytes) in [("a", 6), ("b", 4), ("a", 5)] {
+            assert_eq!(put(&mut host, name, bytes).unwrap(), Ok(()));
+        }
+        let kept = host.into_artifacts();
+        let kept: Vec<_> = kept
+            .iter()
+            .map(|kept| (&*kept.name, kept.data.len()))
+            .collect();
+        assert_eq!(kept, [("a", 5), ("b", 4)]);
+    }
+
+    #[test]
+    fn artifacts_are_limited_in_size_and_number() {
+        let mut host = host();
+        let error = put(&mut host, "a", 11).unwrap_err();
+        assert_eq!(error.downcast_ref(), Some(&Exceeded::ArtifactBytes(10)));
+        for name in ["a", "b"] {
+            assert_eq!(put(&mut host, name, 1).unwrap(), Ok(()));
+        }
+        let error = put(&mut host, "c", 1).unwrap_err();
+        assert_eq!(error.downcast_ref(), Some(&Exceeded::ArtifactCount(2)));
+    }
+
+    #[test]
+    fn names_and_content_types_of_artifacts_are_checked() {
+        let mut host = host();
+        let long = "x".repeat(ARTIFACT_NAME_CHARS_MAX + 1);
+        for bad in ["", "a/b", "..", "a\nb", &long] {
+            let error = put(&mut host, bad, 1).unwrap().unwrap_err();
+            assert!(error.starts_with("name of the artifact"), "{error}");
+        }
+        let artifact = Artifact {
+            name: "a".into(),
+            content_type: "text".into(),
+            data: Vec::new(),
+        };
+        let error = host.put_artifact(artifact).unwrap().unwrap_err();
+        assert_eq!(
+            error,
+            "content type \"text\" of artifact \"a\" is not a media type"
+        );
+    }
+}

@@ -1,3 +1,5 @@
+//! Golden payloads: what is on disk stays readable.
+
 use std::collections::BTreeSet;
 
 use serde_json::json;

@@ -1,3 +1,5 @@
+//! What only SQLite has: files, locks, plans.
+
 use std::{fs, path::Path};
 
 use sqlx::{Connection, query};

@@ -1,3 +1,5 @@
+//! Group commit, over a store that can be held up and made to fail.
+
 use std::{
     future::Future,
     mem,

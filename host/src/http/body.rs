@@ -137,13 +137,11 @@ impl Body for RequestBody {
             None => return Poll::Ready(None),
         };
         let bytes = frame.data_ref().map_or(0, Buf::remaining) as u64;
-        match self.bytes_left.checked_sub(bytes) {
-            Some(left) => self.bytes_left = left,
-            None => {
-                let max = self.bytes_max;
-                return self.cut(Cut::TooLarge, Error::HttpRequestBodySize(Some(max)));
-            }
-        }
+        let Some(left) = self.bytes_left.checked_sub(bytes) else {
+            let max = self.bytes_max;
+            return self.cut(Cut::TooLarge, Error::HttpRequestBodySize(Some(max)));
+        };
+        self.bytes_left = left;
         Poll::Ready(Some(Ok(frame)))
     }
 

@@ -24,7 +24,7 @@ pub struct App {
     pub engine: Arc<Script>,
     pub connections: Connections,
     stop: Option<oneshot::Sender<()>>,
-    served: JoinHandle<()>,
+    serving: JoinHandle<()>,
 }
 
 /// What to run with.
@@ -94,7 +94,7 @@ impl App {
         .await?;
         let address = server.address();
         let (stop, stopped) = oneshot::channel::<()>();
-        let served = tokio::spawn(server.serve(async {
+        let serving = tokio::spawn(server.serve(async {
             drop(stopped.await);
         }));
         Ok(Self {
@@ -102,7 +102,7 @@ impl App {
             engine,
             connections: options.connections,
             stop: Some(stop),
-            served,
+            serving,
         })
     }
 
@@ -117,7 +117,7 @@ impl App {
 
     /// Waits until it has stopped.
     pub async fn stopped(self) -> Result<()> {
-        Ok(self.served.await?)
+        Ok(self.serving.await?)
     }
 }
 

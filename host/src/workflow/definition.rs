@@ -3,6 +3,8 @@
 mod draft;
 mod fields;
 mod link;
+#[cfg(test)]
+mod tests;
 
 pub use draft::Draft;
 pub use fields::Violation;

@@ -68,9 +68,22 @@ impl App {
             events.clone(),
         );
         let connections = Connections::default();
-        let service =
-            Service::new(store, library, runner, executor.clone(), events, clock, connections.clone());
-        Ok(Self { service: Arc::new(service), wasm, connections, executor, recovery: None })
+        let service = Service::new(
+            store,
+            library,
+            runner,
+            executor.clone(),
+            events,
+            clock,
+            connections.clone(),
+        );
+        Ok(Self {
+            service: Arc::new(service),
+            wasm,
+            connections,
+            executor,
+            recovery: None,
+        })
     }
 
     /// Goes on with what was unfinished.
@@ -91,7 +104,9 @@ impl App {
 /// The WebAssembly engine, with its cache of compiled components.
 pub fn open_wasm() -> Result<Arc<Wasm>> {
     let cache = wasm::cache_folder(Path::new(".phasewright-cache"));
-    Ok(Arc::new(Wasm::new(&cache).context("failed to start WebAssembly")?))
+    Ok(Arc::new(
+        Wasm::new(&cache).context("failed to start WebAssembly")?,
+    ))
 }
 
 /// The phases of these folders.
@@ -102,6 +117,8 @@ pub async fn open_sandbox(
 ) -> Result<Arc<dyn PhaseRunner>> {
     let config = SandboxConfig::new(phases, evaluator);
     let env = |name: &str| std::env::var(name).ok();
-    let sandbox = Sandbox::new(wasm.clone(), &config, &env).await.context("failed to load the phases")?;
+    let sandbox = Sandbox::new(wasm.clone(), &config, &env)
+        .await
+        .context("failed to load the phases")?;
     Ok(Arc::new(sandbox))
 }

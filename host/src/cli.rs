@@ -45,7 +45,11 @@ enum Command {
 #[derive(Debug, Args)]
 struct PhaseArgs {
     /// Folder with phases (*.wasm) and perhaps a phases.toml; may be given several times
-    #[arg(long = "phases", value_name = "FOLDER", default_value = "target/phases")]
+    #[arg(
+        long = "phases",
+        value_name = "FOLDER",
+        default_value = "target/phases"
+    )]
     folders: Vec<PathBuf>,
     /// The component that evaluates expressions
     #[arg(long, value_name = "FILE", env = "PHASEWRIGHT_EVALUATOR", default_value = app::EVALUATOR)]

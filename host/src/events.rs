@@ -34,7 +34,11 @@ impl Events {
     pub fn subscribe(&self, execution: ExecutionId) -> Subscription {
         let mut topics = self.topics.lock().unwrap_or_else(PoisonError::into_inner);
         let receiver = topics.entry(execution).or_default().subscribe();
-        Subscription { events: self.clone(), execution, receiver: Some(receiver) }
+        Subscription {
+            events: self.clone(),
+            execution,
+            receiver: Some(receiver),
+        }
     }
 
     /// Tells the subscribers of an execution what is committed now.
@@ -47,7 +51,10 @@ impl Events {
 
     /// How many executions somebody follows.
     pub fn followed(&self) -> usize {
-        self.topics.lock().unwrap_or_else(PoisonError::into_inner).len()
+        self.topics
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .len()
     }
 }
 
@@ -74,9 +81,16 @@ impl Subscription {
 
 impl Drop for Subscription {
     fn drop(&mut self) {
-        let mut topics = self.events.topics.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut topics = self
+            .events
+            .topics
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         self.receiver = None;
-        if topics.get(&self.execution).is_some_and(|topic| topic.receiver_count() == 0) {
+        if topics
+            .get(&self.execution)
+            .is_some_and(|topic| topic.receiver_count() == 0)
+        {
             topics.remove(&self.execution);
         }
     }

@@ -13,8 +13,8 @@ mod evaluate;
 mod inbox;
 mod run;
 
-pub use evaluate::Bindings;
 pub use command::{CommandError, Started};
+pub use evaluate::Bindings;
 pub use run::summary;
 
 use std::{
@@ -59,7 +59,11 @@ const TAKE_ON_MAX: u32 = 500;
 #[async_trait]
 pub trait Definitions: Send + Sync + 'static {
     /// This version of a definition, which has been stored before.
-    async fn definition(&self, workflow: &WorkflowId, version: Version) -> Result<Arc<Definition>, StoreError>;
+    async fn definition(
+        &self,
+        workflow: &WorkflowId,
+        version: Version,
+    ) -> Result<Arc<Definition>, StoreError>;
 }
 
 /// The running executions of one host.
@@ -114,7 +118,9 @@ impl Executor {
             attempts: watch::Sender::new(0),
             stop: watch::Sender::new(false),
         };
-        Self { shared: Arc::new(shared) }
+        Self {
+            shared: Arc::new(shared),
+        }
     }
 
     /// Starts an execution; returns when its creation is durable.
@@ -122,7 +128,12 @@ impl Executor {
         let now = self.shared.clock.now();
         let (execution, step) = Execution::start(new.id, new.definition, new.created, now)?;
         let (reply, answer) = oneshot::channel();
-        let begin = Begin::New { execution: Box::new(execution), step, key: new.key, reply };
+        let begin = Begin::New {
+            execution: Box::new(execution),
+            step,
+            key: new.key,
+            reply,
+        };
         if self.shared.register(new.id, begin).is_none() {
             return Err(CommandError::Full);
         }
@@ -132,7 +143,11 @@ impl Executor {
     /// Puts a command to an execution; returns its summary when everything that
     /// follows at once is durable.
     pub async fn command(&self, id: ExecutionId, command: Input) -> Result<Summary, CommandError> {
-        self.ask(id, |reply| Wake::Command { input: command.clone(), reply }).await
+        self.ask(id, |reply| Wake::Command {
+            input: command.clone(),
+            reply,
+        })
+        .await
     }
 
     /// Waits until the execution is over; none when it is not in memory. The
@@ -146,7 +161,12 @@ impl Executor {
 
     /// Executions in memory, and attempts that run now.
     pub fn load(&self) -> (usize, u64) {
-        let runs = self.shared.runs.lock().unwrap_or_else(PoisonError::into_inner).len();
+        let runs = self
+            .shared
+            .runs
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .len();
         (runs, *self.shared.attempts.borrow())
     }
 
@@ -162,9 +182,15 @@ impl Executor {
     pub async fn stop(&self, grace: Duration) {
         self.shared.stop.send_replace(true);
         let mut attempts = self.shared.attempts.subscribe();
-        if tokio::time::timeout(grace, attempts.wait_for(|attempts| *attempts == 0)).await.is_err() {
+        if tokio::time::timeout(grace, attempts.wait_for(|attempts| *attempts == 0))
+            .await
+            .is_err()
+        {
             let attempts = *self.shared.attempts.borrow();
-            warn!(attempts, "grace period over; the attempts still running will be repeated");
+            warn!(
+                attempts,
+                "grace period over; the attempts still running will be repeated"
+            );
         }
         self.shared.writer.close().await;
     }
@@ -178,7 +204,10 @@ impl Executor {
         loop {
             let run = match self.shared.find(id) {
                 Some(run) => run,
-                None => self.shared.register(id, Begin::Load).ok_or(CommandError::Full)?,
+                None => self
+                    .shared
+                    .register(id, Begin::Load)
+                    .ok_or(CommandError::Full)?,
             };
             let (reply, answer) = oneshot::channel();
             if run.send(wake(reply)).await.is_ok()
@@ -196,7 +225,11 @@ impl Executor {
 
 impl Shared {
     fn find(&self, id: ExecutionId) -> Option<mpsc::Sender<Wake>> {
-        self.runs.lock().unwrap_or_else(PoisonError::into_inner).get(&id).cloned()
+        self.runs
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(&id)
+            .cloned()
     }
 
     /// Starts the actor of an execution; none when there are too many. An actor
@@ -217,7 +250,10 @@ impl Shared {
     }
 
     fn forget(&self, id: ExecutionId) {
-        self.runs.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
+        self.runs
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(&id);
     }
 
     async fn take_on_all(self: Arc<Self>) {
@@ -243,7 +279,12 @@ impl Shared {
         self: &Arc<Self>,
         unfinished_after: &mut Option<Option<ExecutionId>>,
     ) -> Result<bool, StoreError> {
-        let room = EXECUTIONS_MAX - self.runs.lock().unwrap_or_else(PoisonError::into_inner).len();
+        let room = EXECUTIONS_MAX
+            - self
+                .runs
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .len();
         let limit = TAKE_ON_MAX.min(u32::try_from(room).unwrap_or(u32::MAX));
         if limit == 0 {
             return Ok(false);
@@ -253,7 +294,10 @@ impl Shared {
             None => self.store.woken(self.clock.now(), limit).await?,
         };
         // New starts may have taken the room meanwhile; the rest is for the next look.
-        let taken = ids.iter().take_while(|id| self.register(**id, Begin::Load).is_some()).count();
+        let taken = ids
+            .iter()
+            .take_while(|id| self.register(**id, Begin::Load).is_some())
+            .count();
         if let Some(after) = unfinished_after {
             match taken.checked_sub(1).map(|last| ids[last]) {
                 Some(last) => {

@@ -29,13 +29,13 @@ use uuid::Uuid;
 use crate::{
     clock::Clock,
     contract::{
-        Artifact, Caller, Checkpoint, CheckpointFilter, CheckpointPage, Decision, Definition, DefinitionPage,
-        Engine, Error, Event, Execution, ExecutionFilter, ExecutionPage, Json, PageRequest, Phase, Probe,
-        StartRequest, Summary, Template,
+        Artifact, Caller, Checkpoint, CheckpointFilter, CheckpointPage, Decision, Definition,
+        DefinitionPage, Engine, Error, Event, Execution, ExecutionFilter, ExecutionPage, Json,
+        PageRequest, Phase, Probe, StartRequest, Summary, Template,
     },
     events::Events,
-    http::Connections,
     executor::Executor,
+    http::Connections,
     plugin::PhaseRunner,
     store::Store,
     workflow::ExecutionId,
@@ -64,7 +64,15 @@ impl Service {
         clock: Arc<dyn Clock>,
         connections: Connections,
     ) -> Self {
-        Self { store, library, runner, executor, events, clock, connections }
+        Self {
+            store,
+            library,
+            runner,
+            executor,
+            events,
+            clock,
+            connections,
+        }
     }
 
     /// A new id. Version 7, so that ids sort by creation.
@@ -75,7 +83,11 @@ impl Service {
 
 #[async_trait]
 impl Engine for Service {
-    async fn executions_start(&self, _caller: Caller, request: StartRequest) -> Result<(Summary, bool), Error> {
+    async fn executions_start(
+        &self,
+        _caller: Caller,
+        request: StartRequest,
+    ) -> Result<(Summary, bool), Error> {
         self.start(request).await
     }
 
@@ -83,7 +95,12 @@ impl Engine for Service {
         self.execution(&id).await
     }
 
-    async fn executions_wait(&self, _caller: Caller, id: String, timeout_ms: u32) -> Result<Execution, Error> {
+    async fn executions_wait(
+        &self,
+        _caller: Caller,
+        id: String,
+        timeout_ms: u32,
+    ) -> Result<Execution, Error> {
         self.wait(&id, timeout_ms).await
     }
 
@@ -96,7 +113,12 @@ impl Engine for Service {
         self.executions(filter, page).await
     }
 
-    async fn executions_cancel(&self, _caller: Caller, id: String, reason: String) -> Result<Summary, Error> {
+    async fn executions_cancel(
+        &self,
+        _caller: Caller,
+        id: String,
+        reason: String,
+    ) -> Result<Summary, Error> {
         self.cancel(&id, reason).await
     }
 
@@ -113,7 +135,11 @@ impl Engine for Service {
         self.follow(&execution_id, after).await
     }
 
-    async fn artifacts_list(&self, _caller: Caller, execution_id: String) -> Result<Vec<Artifact>, Error> {
+    async fn artifacts_list(
+        &self,
+        _caller: Caller,
+        execution_id: String,
+    ) -> Result<Vec<Artifact>, Error> {
         self.artifacts(&execution_id).await
     }
 
@@ -174,7 +200,11 @@ impl Engine for Service {
         self.definition(&id, version).await
     }
 
-    async fn definitions_list(&self, _caller: Caller, page: PageRequest) -> Result<DefinitionPage, Error> {
+    async fn definitions_list(
+        &self,
+        _caller: Caller,
+        page: PageRequest,
+    ) -> Result<DefinitionPage, Error> {
         self.definitions(page).await
     }
 
@@ -196,7 +226,10 @@ impl Engine for Service {
     }
 
     async fn catalog_get(&self, _caller: Caller, name: String) -> Result<Phase, Error> {
-        let phase = name.parse().ok().and_then(|name| self.runner.catalog().get(&name).map(views::phase));
+        let phase = name
+            .parse()
+            .ok()
+            .and_then(|name| self.runner.catalog().get(&name).map(views::phase));
         phase.ok_or_else(|| Error::NotFound(format!("there is no phase {name}")))
     }
 

@@ -68,10 +68,20 @@ struct Decide {
 impl Checkpoints {
     pub(super) fn run(&self) -> Result<ExitCode> {
         match &self.command {
-            Command::List { status, execution, limit, cursor, client } => {
+            Command::List {
+                status,
+                execution,
+                limit,
+                cursor,
+                client,
+            } => {
                 let mut query = vec![("status", status.clone()), ("limit", limit.to_string())];
                 let optional = [("execution_id", execution), ("cursor", cursor)];
-                query.extend(optional.into_iter().filter_map(|(name, value)| Some((name, value.clone()?))));
+                query.extend(
+                    optional
+                        .into_iter()
+                        .filter_map(|(name, value)| Some((name, value.clone()?))),
+                );
                 let page = client.get(&["api", "checkpoints"], &query)?;
                 let columns = [
                     ("CHECKPOINT", "checkpoint_id"),
@@ -83,10 +93,14 @@ impl Checkpoints {
                 ];
                 show::page(&page, client.json, &columns);
             }
-            Command::Show { id, client } => show::json(&client.get(&["api", "checkpoints", id], &[])?),
+            Command::Show { id, client } => {
+                show::json(&client.get(&["api", "checkpoints", id], &[])?)
+            }
             Command::Approve(decide) => decide.send("approve", None)?,
             Command::Reject(decide) => decide.send("reject", None)?,
-            Command::Edit { content, decide } => decide.send("edit", Some(run::read_json(content)?))?,
+            Command::Edit { content, decide } => {
+                decide.send("edit", Some(run::read_json(content)?))?
+            }
         }
         Ok(ExitCode::SUCCESS)
     }
@@ -101,11 +115,17 @@ impl Decide {
         if let Some(notes) = &self.notes {
             body["notes"] = json!(notes);
         }
-        let checkpoint = self.client.post(&["api", "checkpoints", &self.id, "resolve"], &body)?;
+        let checkpoint = self
+            .client
+            .post(&["api", "checkpoints", &self.id, "resolve"], &body)?;
         if self.client.json {
             show::json(&checkpoint);
         } else {
-            println!("{} is {}", self.id, checkpoint["status"].as_str().unwrap_or("decided"));
+            println!(
+                "{} is {}",
+                self.id,
+                checkpoint["status"].as_str().unwrap_or("decided")
+            );
         }
         Ok(())
     }

@@ -11,7 +11,12 @@ use ureq::Agent;
 #[derive(Debug, Args)]
 pub(super) struct Client {
     /// Address of the host
-    #[arg(long, value_name = "URL", env = "PHASEWRIGHT_SERVER", default_value = "http://127.0.0.1:8080")]
+    #[arg(
+        long,
+        value_name = "URL",
+        env = "PHASEWRIGHT_SERVER",
+        default_value = "http://127.0.0.1:8080"
+    )]
     server: String,
     /// Print JSON, as the host answers it
     #[arg(long)]
@@ -40,7 +45,9 @@ impl Client {
             // Ids need no escape; anything else shall not become another path.
             for byte in segment.bytes() {
                 match byte {
-                    b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' => url.push(char::from(byte)),
+                    b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' => {
+                        url.push(char::from(byte))
+                    }
                     _ => url.push_str(&format!("%{byte:02X}")),
                 }
             }
@@ -51,12 +58,19 @@ impl Client {
     fn read(&self, answer: Result<http::Response<ureq::Body>, ureq::Error>) -> Result<Value> {
         let mut answer = answer.with_context(|| format!("failed to reach {}", self.server))?;
         let status = answer.status();
-        let text = answer.body_mut().with_config().limit(1 << 30).read_to_string();
+        let text = answer
+            .body_mut()
+            .with_config()
+            .limit(1 << 30)
+            .read_to_string();
         let text = text.with_context(|| format!("failed to read the answer of {}", self.server))?;
         if status.is_success() {
             return serde_json::from_str(&text).context("failed to read the answer as JSON");
         }
-        bail!("{}", problem(&text).unwrap_or_else(|| format!("the host answered {status}")));
+        bail!(
+            "{}",
+            problem(&text).unwrap_or_else(|| format!("the host answered {status}"))
+        );
     }
 }
 
@@ -72,7 +86,10 @@ fn agent() -> Agent {
 /// An `application/problem+json` as lines.
 fn problem(text: &str) -> Option<String> {
     let problem: Value = serde_json::from_str(text).ok()?;
-    let mut lines = problem["detail"].as_str().or(problem["title"].as_str())?.to_owned();
+    let mut lines = problem["detail"]
+        .as_str()
+        .or(problem["title"].as_str())?
+        .to_owned();
     for error in problem["errors"].as_array().into_iter().flatten() {
         let (pointer, message) = (error["pointer"].as_str()?, error["message"].as_str()?);
         lines.push_str(&format!("\n  {pointer}: {message}"));

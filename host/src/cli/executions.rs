@@ -39,8 +39,16 @@ impl Executions {
 
     fn list(&self) -> Result<()> {
         let mut query = vec![("limit", self.limit.to_string())];
-        let optional = [("workflow_id", &self.workflow), ("status", &self.status), ("cursor", &self.cursor)];
-        query.extend(optional.into_iter().filter_map(|(name, value)| Some((name, value.clone()?))));
+        let optional = [
+            ("workflow_id", &self.workflow),
+            ("status", &self.status),
+            ("cursor", &self.cursor),
+        ];
+        query.extend(
+            optional
+                .into_iter()
+                .filter_map(|(name, value)| Some((name, value.clone()?))),
+        );
         let page = self.client.get(&["api", "executions"], &query)?;
         let columns = [
             ("EXECUTION", "execution_id"),
@@ -58,7 +66,15 @@ impl Executions {
         if self.client.json {
             return show::json(execution);
         }
-        for field in ["execution_id", "workflow_id", "version", "status", "created_at", "ended_at", "error"] {
+        for field in [
+            "execution_id",
+            "workflow_id",
+            "version",
+            "status",
+            "created_at",
+            "ended_at",
+            "error",
+        ] {
             match &execution[field] {
                 Value::Null => {}
                 Value::String(text) => println!("{field:13} {text}"),

@@ -22,7 +22,11 @@ impl Phases {
             None => show::page(
                 &self.client.get(&["api", "phases"], &[])?,
                 self.client.json,
-                &[("NAME", "name"), ("VERSION", "version"), ("DESCRIPTION", "description")],
+                &[
+                    ("NAME", "name"),
+                    ("VERSION", "version"),
+                    ("DESCRIPTION", "description"),
+                ],
             ),
         }
         Ok(ExitCode::SUCCESS)

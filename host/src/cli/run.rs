@@ -47,11 +47,20 @@ pub(super) struct Run {
 impl Run {
     pub(super) async fn run(self) -> Result<ExitCode> {
         let document = read_json(&self.definition)?;
-        let input = self.input.as_deref().map_or_else(|| Ok(json!({})), read_json)?;
+        let input = self
+            .input
+            .as_deref()
+            .map_or_else(|| Ok(json!({})), read_json)?;
         let temporary = Temporary::new()?;
-        let database = self.database.clone().unwrap_or_else(|| temporary.database());
-        let config =
-            Config { database, phases: self.phases.folders.clone(), evaluator: self.phases.evaluator.clone() };
+        let database = self
+            .database
+            .clone()
+            .unwrap_or_else(|| temporary.database());
+        let config = Config {
+            database,
+            phases: self.phases.folders.clone(),
+            evaluator: self.phases.evaluator.clone(),
+        };
         let mut app = App::open(config).await?;
         app.recover();
         let result = self.execute(&app.service, &document, &input).await;
@@ -63,18 +72,33 @@ impl Run {
         } else if execution.summary.status == ExecutionStatus::Completed {
             show::json(&shown["output"]);
         } else {
-            let error = execution.summary.error.as_deref().unwrap_or("it did not complete");
+            let error = execution
+                .summary
+                .error
+                .as_deref()
+                .unwrap_or("it did not complete");
             eprintln!("error: {error}");
         }
         let is_completed = execution.summary.status == ExecutionStatus::Completed;
-        Ok(if is_completed { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+        Ok(if is_completed {
+            ExitCode::SUCCESS
+        } else {
+            ExitCode::FAILURE
+        })
     }
 
-    async fn execute(&self, service: &Service, document: &Value, input: &Value) -> Result<Execution> {
+    async fn execute(
+        &self,
+        service: &Service,
+        document: &Value,
+        input: &Value,
+    ) -> Result<Execution> {
         let Some(id) = document["id"].as_str() else {
             bail!("{}: /id: is missing", self.definition.display());
         };
-        let put = service.definitions_put(caller(), id.to_owned(), document.to_string(), None).await;
+        let put = service
+            .definitions_put(caller(), id.to_owned(), document.to_string(), None)
+            .await;
         let definition = put.map_err(|error| explain("failed to store the definition", error))?;
         let request = StartRequest {
             workflow_id: id.to_owned(),
@@ -85,7 +109,8 @@ impl Run {
             idempotency_key: None,
         };
         let started = service.executions_start(caller(), request).await;
-        let (summary, _) = started.map_err(|error| explain("failed to start the execution", error))?;
+        let (summary, _) =
+            started.map_err(|error| explain("failed to start the execution", error))?;
         self.follow(service, &summary.id, document).await?;
         let execution = service.executions_get(caller(), summary.id).await;
         execution.map_err(|error| explain("failed to read the execution", error))
@@ -93,14 +118,18 @@ impl Run {
 
     async fn follow(&self, service: &Service, execution: &str, document: &Value) -> Result<()> {
         let mut tree = Tree::new(document, io::stderr().is_terminal());
-        let events = service.events_follow(caller(), execution.to_owned(), 0).await;
-        let mut events = events.map_err(|error| explain("failed to follow the execution", error))?;
+        let events = service
+            .events_follow(caller(), execution.to_owned(), 0)
+            .await;
+        let mut events =
+            events.map_err(|error| explain("failed to follow the execution", error))?;
         while let Some(event) = events.next().await {
             tree.show(&event);
             if event.kind == "checkpoint_opened" {
                 let payload: Value = serde_json::from_str(&event.payload)?;
                 let checkpoint = payload["checkpoint"].as_str().unwrap_or_default();
-                tree.pause(|| self.checkpoints.decide(service, checkpoint)).await?;
+                tree.pause(|| self.checkpoints.decide(service, checkpoint))
+                    .await?;
             }
         }
         tree.finish();
@@ -120,14 +149,19 @@ pub(super) fn read_json(path: &Path) -> Result<Value> {
 
 /// The person at this terminal.
 fn caller() -> Caller {
-    Caller { authorization: None, address: "local".to_owned(), traceparent: None }
+    Caller {
+        authorization: None,
+        address: "local".to_owned(),
+        traceparent: None,
+    }
 }
 
 fn explain(what: &str, error: Error) -> anyhow::Error {
     let reason = match error {
-        Error::Invalid(violations) => {
-            violations.iter().map(|violation| format!("\n  {}: {}", violation.pointer, violation.message)).collect()
-        }
+        Error::Invalid(violations) => violations
+            .iter()
+            .map(|violation| format!("\n  {}: {}", violation.pointer, violation.message))
+            .collect(),
         Error::NotFound(reason)
         | Error::Conflict(reason)
         | Error::PreconditionFailed(reason)

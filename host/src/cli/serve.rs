@@ -21,7 +21,13 @@ pub(super) struct Serve {
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8080")]
     listen: String,
     /// Database: sqlite://FILE
-    #[arg(long, value_name = "URL", env = "DATABASE_URL", default_value = "sqlite://phasewright.db", hide_env_values = true)]
+    #[arg(
+        long,
+        value_name = "URL",
+        env = "DATABASE_URL",
+        default_value = "sqlite://phasewright.db",
+        hide_env_values = true
+    )]
     database: String,
     /// Spin manifest with the endpoint components
     #[arg(long, value_name = "FILE", default_value = "spin.toml")]
@@ -45,8 +51,13 @@ impl Serve {
             Endpoints::load(&wasm, manifest, &engine, endpoints::Limits::default())
         });
         let endpoints = Arc::new(endpoints.await?.context("failed to load the application")?);
-        let server =
-            Server::bind(&self.listen, endpoints, app.connections.clone(), http::Limits::default()).await;
+        let server = Server::bind(
+            &self.listen,
+            endpoints,
+            app.connections.clone(),
+            http::Limits::default(),
+        )
+        .await;
         let server = server.with_context(|| format!("failed to listen on {}", self.listen))?;
         // Only now, when nothing can fail any more: what is begun is better not interrupted at once.
         app.recover();

@@ -14,17 +14,30 @@ pub(super) fn table(items: &[Value], columns: &[(&str, &str)]) {
         Value::String(text) => text.lines().next().unwrap_or_default().to_owned(),
         other => other.to_string(),
     };
-    let rows: Vec<Vec<String>> =
-        items.iter().map(|item| columns.iter().map(|(_, field)| cell(item, field)).collect()).collect();
-    let titles = columns.iter().map(|(title, _)| (*title).to_owned()).collect();
+    let rows: Vec<Vec<String>> = items
+        .iter()
+        .map(|item| columns.iter().map(|(_, field)| cell(item, field)).collect())
+        .collect();
+    let titles = columns
+        .iter()
+        .map(|(title, _)| (*title).to_owned())
+        .collect();
     let widths: Vec<usize> = (0..columns.len())
         .map(|at| {
             let title = columns[at].0.chars().count();
-            rows.iter().map(|row| row[at].chars().count()).max().unwrap_or(0).max(title)
+            rows.iter()
+                .map(|row| row[at].chars().count())
+                .max()
+                .unwrap_or(0)
+                .max(title)
         })
         .collect();
     for row in std::iter::once(&titles).chain(&rows) {
-        let cells: Vec<_> = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}")).collect();
+        let cells: Vec<_> = row
+            .iter()
+            .zip(&widths)
+            .map(|(cell, width)| format!("{cell:width$}"))
+            .collect();
         println!("{}", cells.join("  ").trim_end());
     }
 }

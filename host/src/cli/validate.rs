@@ -43,6 +43,10 @@ impl Validate {
                 println!("{}: {}", violation.pointer, violation.message);
             }
         }
-        Ok(if is_valid { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+        Ok(if is_valid {
+            ExitCode::SUCCESS
+        } else {
+            ExitCode::FAILURE
+        })
     }
 }

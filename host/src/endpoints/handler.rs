@@ -206,6 +206,9 @@ impl WorkerState for Acceptance {
         if let Err(error) = result {
             // Before the store goes, and with it the other ends of the bodies.
             self.worker.fail();
+            if *store.data().stopping.borrow() {
+                return; // The host ends, and idle instances with it.
+            }
             let component = &*self.name;
             let said = store.data().last_words.text();
             // The reason without the trace of calls, which says little about stripped code.

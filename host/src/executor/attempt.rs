@@ -51,15 +51,33 @@ impl Job {
         });
         let call = AssertUnwindSafe(self.call(report.clone())).catch_unwind();
         let result = report.while_running(call).await.unwrap_or_else(|_| {
-            Err(Failure::new(FailureKind::Trapped, "the host panicked while it ran the phase"))
+            Err(Failure::new(
+                FailureKind::Trapped,
+                "the host panicked while it ran the phase",
+            ))
         });
         let logs = report.take_logs();
         // The actor is gone only when nobody is interested any more.
-        let _ = wakes.send(Wake::Attempted { node, item, attempt: number, logs, result }).await;
+        let _ = wakes
+            .send(Wake::Attempted {
+                node,
+                item,
+                attempt: number,
+                logs,
+                result,
+            })
+            .await;
     }
 
     async fn call(self, report: Arc<Report>) -> Result<Produced, Failure> {
-        let Self { shared, definition, node, bindings, mut attempt, .. } = self;
+        let Self {
+            shared,
+            definition,
+            node,
+            bindings,
+            mut attempt,
+            ..
+        } = self;
         attempt.input = evaluate::render(&definition.node(node).input, &bindings, &*shared.runner)
             .await
             .map_err(|error| Failure::new(error.cause, format!("input: {}", error.message)))?;
@@ -113,10 +131,16 @@ impl Report {
     }
 
     async fn pass_on(&self) {
-        let pending = std::mem::take(&mut *self.pending.lock().unwrap_or_else(PoisonError::into_inner));
+        let pending =
+            std::mem::take(&mut *self.pending.lock().unwrap_or_else(PoisonError::into_inner));
         let mut inputs = self.log_inputs(pending.logs);
         if let Some((fraction, message)) = pending.progress {
-            inputs.push(Input::Progressed { node: self.node, item: self.item, fraction, message });
+            inputs.push(Input::Progressed {
+                node: self.node,
+                item: self.item,
+                fraction,
+                message,
+            });
         }
         if !inputs.is_empty() {
             let _ = self.wakes.send(Wake::Reported(inputs)).await;
@@ -125,20 +149,32 @@ impl Report {
 
     /// The log lines that were not passed on yet. Progress of an attempt that is over says nothing.
     fn take_logs(&self) -> Vec<Input> {
-        let logs = std::mem::take(&mut self.pending.lock().unwrap_or_else(PoisonError::into_inner).logs);
+        let logs = std::mem::take(
+            &mut self
+                .pending
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .logs,
+        );
         self.log_inputs(logs)
     }
 
     fn log_inputs(&self, logs: Vec<(Level, String)>) -> Vec<Input> {
         logs.into_iter()
-            .map(|(level, message)| Input::Logged { node: self.node, item: self.item, level, message })
+            .map(|(level, message)| Input::Logged {
+                node: self.node,
+                item: self.item,
+                level,
+                message,
+            })
             .collect()
     }
 
     /// The bytes of an artifact, as soon as it is durable.
     async fn read(&self, reference: ArtifactRef, version: u64) -> Result<Artifact, String> {
         let mut durable = self.durable.clone();
-        let is_settled = |durable: &Durable| durable.version >= version || durable.failure.is_some();
+        let is_settled =
+            |durable: &Durable| durable.version >= version || durable.failure.is_some();
         if durable.wait_for(is_settled).await.is_err() {
             return Err("the execution has left this host".to_owned());
         }
@@ -153,16 +189,27 @@ impl Report {
 #[async_trait]
 impl AttemptHost for Report {
     fn log(&self, level: Level, message: String) {
-        self.pending.lock().unwrap_or_else(PoisonError::into_inner).logs.push((level, message));
+        self.pending
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .logs
+            .push((level, message));
     }
 
     fn progress(&self, fraction: f32, message: String) {
-        self.pending.lock().unwrap_or_else(PoisonError::into_inner).progress = Some((fraction, message));
+        self.pending
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .progress = Some((fraction, message));
     }
 
     async fn artifact(&self, node: &str, name: &str) -> Result<Artifact, String> {
         let (reply, answer) = oneshot::channel();
-        let wake = Wake::Artifact { node: node.to_owned(), name: name.to_owned(), reply };
+        let wake = Wake::Artifact {
+            node: node.to_owned(),
+            name: name.to_owned(),
+            reply,
+        };
         let gone = "the execution has left this host";
         self.wakes.send(wake).await.map_err(|_| gone)?;
         let (reference, version) = answer.await.map_err(|_| gone)??;

@@ -29,7 +29,10 @@ pub enum CommandError {
     #[error(transparent)]
     Store(#[from] StoreError),
     /// Too many executions are in memory.
-    #[error("host is at its limit of {} executions in memory", super::EXECUTIONS_MAX)]
+    #[error(
+        "host is at its limit of {} executions in memory",
+        super::EXECUTIONS_MAX
+    )]
     Full,
     /// The host is shutting down.
     #[error("host is shutting down")]

@@ -7,8 +7,8 @@ use serde_json::{Map, Value};
 use crate::{
     plugin::PhaseRunner,
     workflow::{
-        Execution, Expression, Failure, FailureKind, Json, NodeId, NodeScope, NodeStatus, Prepared, Scope,
-        Template, Uses,
+        Execution, Expression, Failure, FailureKind, Json, NodeId, NodeScope, NodeStatus, Prepared,
+        Scope, Template, Uses,
     },
 };
 
@@ -52,7 +52,12 @@ impl Bindings {
             }
         }
         nodes.sort_by(|(a, _), (b, _)| a.cmp(b));
-        Self { input: scope.input().clone(), context: scope.context().clone(), item, nodes }
+        Self {
+            input: scope.input().clone(),
+            context: scope.context().clone(),
+            item,
+            nodes,
+        }
     }
 
     /// The named values that CEL expressions with these uses need.
@@ -100,9 +105,16 @@ impl Scope for Bindings {
     }
 
     fn node(&self, id: &NodeId) -> Option<NodeScope<'_>> {
-        let at = self.nodes.binary_search_by(|(other, _)| other.cmp(id)).ok()?;
+        let at = self
+            .nodes
+            .binary_search_by(|(other, _)| other.cmp(id))
+            .ok()?;
         let node = &self.nodes[at].1;
-        Some(NodeScope { status: node.status, output: node.output.as_ref(), error: node.error.as_deref() })
+        Some(NodeScope {
+            status: node.status,
+            output: node.output.as_ref(),
+            error: node.error.as_deref(),
+        })
     }
 }
 
@@ -116,11 +128,16 @@ pub(super) async fn render(
     let values = if cel.is_empty() {
         Vec::new()
     } else {
-        let sources = cel.iter().map(|expression| expression.source.to_string()).collect();
+        let sources = cel
+            .iter()
+            .map(|expression| expression.source.to_string())
+            .collect();
         let scope = bindings.cel_scope(cel.iter().map(|expression| &expression.uses));
         runner.evaluate(sources, scope).await?
     };
-    template.render(bindings, values).map_err(|error| Failure::new(FailureKind::Invalid, error.to_string()))
+    template
+        .render(bindings, values)
+        .map_err(|error| Failure::new(FailureKind::Invalid, error.to_string()))
 }
 
 /// Evaluates `when` and `for_each` of a node.
@@ -132,18 +149,32 @@ pub(super) async fn prepare(
 ) -> Result<Prepared, Failure> {
     if let Some(when) = when {
         let template = Template::Expression(when.clone());
-        let value = render(&template, bindings, runner).await.map_err(|error| at("when", &error))?;
+        let value = render(&template, bindings, runner)
+            .await
+            .map_err(|error| at("when", &error))?;
         match &*value {
             Value::Bool(true) => {}
             Value::Bool(false) => return Ok(Prepared::Skip),
-            other => return Err(invalid(format!("when must give true or false, not {}", excerpt(other)))),
+            other => {
+                return Err(invalid(format!(
+                    "when must give true or false, not {}",
+                    excerpt(other)
+                )));
+            }
         }
     }
-    let Some(for_each) = for_each else { return Ok(Prepared::Once) };
-    let value = render(for_each, bindings, runner).await.map_err(|error| at("for_each", &error))?;
+    let Some(for_each) = for_each else {
+        return Ok(Prepared::Once);
+    };
+    let value = render(for_each, bindings, runner)
+        .await
+        .map_err(|error| at("for_each", &error))?;
     match Arc::unwrap_or_clone(value) {
         Value::Array(items) => Ok(Prepared::ForEach(items.into_iter().map(Arc::new).collect())),
-        other => Err(invalid(format!("for_each must give an array, not {}", excerpt(&other)))),
+        other => Err(invalid(format!(
+            "for_each must give an array, not {}",
+            excerpt(&other)
+        ))),
     }
 }
 

@@ -29,14 +29,24 @@ impl Inbox {
 
     /// The row that an event changes, if it changes one. The execution is as it is
     /// after the step that the event is of.
-    pub(super) fn follow(&mut self, execution: &Execution, recorded: &Recorded) -> Option<CheckpointRow> {
+    pub(super) fn follow(
+        &mut self,
+        execution: &Execution,
+        recorded: &Recorded,
+    ) -> Option<CheckpointRow> {
         let (node, outcome, notes, by) = match &recorded.event {
             Event::CheckpointOpened { node, .. } => {
                 let row = opened(execution, node, recorded)?;
                 self.open.insert(node.clone(), row.clone());
                 return Some(row);
             }
-            Event::CheckpointResolved { node, decision, notes, by, .. } => {
+            Event::CheckpointResolved {
+                node,
+                decision,
+                notes,
+                by,
+                ..
+            } => {
                 let outcome = match decision {
                     Decision::Approve => CheckpointOutcome::Approved,
                     Decision::Edit { content } => CheckpointOutcome::Edited(content.clone()),
@@ -49,7 +59,12 @@ impl Inbox {
             _ => return None,
         };
         let mut row = self.open.remove(node)?;
-        row.state = CheckpointState::Closed { outcome, notes, by, at: recorded.at };
+        row.state = CheckpointState::Closed {
+            outcome,
+            notes,
+            by,
+            at: recorded.at,
+        };
         Some(row)
     }
 }
@@ -57,7 +72,12 @@ impl Inbox {
 fn opened(execution: &Execution, node: &NodeId, recorded: &Recorded) -> Option<CheckpointRow> {
     let index = execution.definition.node_index(node)?;
     let spec = execution.definition.node(index).checkpoint.as_ref()?;
-    let Stage::AwaitingCheckpoint { checkpoint, proposed, .. } = &execution.node(index).stage else {
+    let Stage::AwaitingCheckpoint {
+        checkpoint,
+        proposed,
+        ..
+    } = &execution.node(index).stage
+    else {
         return None;
     };
     Some(CheckpointRow {

@@ -28,7 +28,8 @@ use crate::{
     plugin::Produced,
     store::{StartKey, StoreError, Summary},
     workflow::{
-        ArtifactRef, Digest, Execution, ExecutionId, Failure, Input, Json, NodeIndex, Prepared, Step,
+        ArtifactRef, Digest, Execution, ExecutionId, Failure, Input, Json, NodeIndex, Prepared,
+        Step,
     },
 };
 use durable::{Answer, CommitFailure};
@@ -56,7 +57,10 @@ pub(crate) enum Wake {
         logs: Vec<Input>,
         result: Result<Produced, Failure>,
     },
-    Prepared { node: NodeIndex, result: Result<Prepared, Failure> },
+    Prepared {
+        node: NodeIndex,
+        result: Result<Prepared, Failure>,
+    },
     Finished(Result<Json, Failure>),
     Reported(Vec<Input>),
     Artifact {
@@ -64,8 +68,13 @@ pub(crate) enum Wake {
         name: String,
         reply: oneshot::Sender<Result<(ArtifactRef, u64), String>>,
     },
-    Command { input: Input, reply: Reply<Summary> },
-    Wait { reply: oneshot::Sender<Arc<Execution>> },
+    Command {
+        input: Input,
+        reply: Reply<Summary>,
+    },
+    Wait {
+        reply: oneshot::Sender<Arc<Execution>>,
+    },
 }
 
 /// How an actor begins.
@@ -113,8 +122,19 @@ impl Run {
         begin: Begin,
     ) {
         let mut start = match begin {
-            Begin::New { execution, step, key, reply } => {
-                let mut run = Self::new(shared.clone(), *execution, Inbox::default(), 0, sender.clone());
+            Begin::New {
+                execution,
+                step,
+                key,
+                reply,
+            } => {
+                let mut run = Self::new(
+                    shared.clone(),
+                    *execution,
+                    Inbox::default(),
+                    0,
+                    sender.clone(),
+                );
                 run.answer_start(reply);
                 Some((run, step, key))
             }
@@ -171,7 +191,10 @@ impl Run {
         durable_version: u64,
         wakes: mpsc::Sender<Wake>,
     ) -> Self {
-        let (commits, durable) = watch::channel(Durable { version: durable_version, failure: None });
+        let (commits, durable) = watch::channel(Durable {
+            version: durable_version,
+            failure: None,
+        });
         Self {
             shared,
             execution,
@@ -194,9 +217,14 @@ impl Run {
         id: ExecutionId,
         wakes: &mpsc::Sender<Wake>,
     ) -> Result<Option<(Self, Step)>, StoreError> {
-        let Some(journal) = shared.store.load(id).await? else { return Ok(None) };
+        let Some(journal) = shared.store.load(id).await? else {
+            return Ok(None);
+        };
         let summary = &journal.summary;
-        let definition = shared.definitions.definition(&summary.workflow, summary.definition).await?;
+        let definition = shared
+            .definitions
+            .definition(&summary.workflow, summary.definition)
+            .await?;
         let mut execution = Execution::fold(id, definition, &journal.events)
             .map_err(|error| StoreError::Corrupt(format!("execution {id}: {error}")))?;
         let inbox = Inbox::of(&execution, &journal.events);
@@ -211,7 +239,12 @@ impl Run {
         Ok(Some((run, step)))
     }
 
-    async fn live(&mut self, wakes: &mut mpsc::Receiver<Wake>, step: Step, key: Option<StartKey>) -> Life {
+    async fn live(
+        &mut self,
+        wakes: &mut mpsc::Receiver<Wake>,
+        step: Step,
+        key: Option<StartKey>,
+    ) -> Life {
         let mut stop = self.shared.stop.subscribe();
         self.take(step, Vec::new(), key).await;
         loop {
@@ -236,11 +269,26 @@ impl Run {
     async fn wake(&mut self, wake: Wake) {
         self.stay_until = None;
         match wake {
-            Wake::Attempted { node, item, attempt, logs, result } => {
+            Wake::Attempted {
+                node,
+                item,
+                attempt,
+                logs,
+                result,
+            } => {
                 self.attempts.remove(&(node, item));
                 self.inputs(logs).await;
                 let (result, blobs) = work::split(result);
-                self.input_with(Input::Attempted { node, item, attempt, result }, blobs).await;
+                self.input_with(
+                    Input::Attempted {
+                        node,
+                        item,
+                        attempt,
+                        result,
+                    },
+                    blobs,
+                )
+                .await;
             }
             Wake::Prepared { node, result } => {
                 self.attempts.remove(&(node, None));
@@ -311,7 +359,9 @@ impl Run {
         }
         let wakes_soon = || {
             let now = self.shared.clock.now();
-            self.execution.wake_at().is_some_and(|at| now.until(at) <= LINGER)
+            self.execution
+                .wake_at()
+                .is_some_and(|at| now.until(at) <= LINGER)
         };
         if !is_stopping && self.stay_until.is_some_and(|until| Instant::now() < until) {
             return false;

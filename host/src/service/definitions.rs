@@ -41,12 +41,12 @@ impl Service {
                 self.library.stored(&stored)?;
                 Ok(views::definition(&stored))
             }
-            PutDefinition::Stale(0) => {
-                Err(Error::PreconditionFailed(format!("workflow {id} has no version yet")))
-            }
-            PutDefinition::Stale(latest) => {
-                Err(Error::PreconditionFailed(format!("the latest version of workflow {id} is {latest}")))
-            }
+            PutDefinition::Stale(0) => Err(Error::PreconditionFailed(format!(
+                "workflow {id} has no version yet"
+            ))),
+            PutDefinition::Stale(latest) => Err(Error::PreconditionFailed(format!(
+                "the latest version of workflow {id} is {latest}"
+            ))),
         }
     }
 
@@ -55,22 +55,46 @@ impl Service {
         self.checked(&document, None).await.map(|_| ())
     }
 
-    pub(super) async fn definition(&self, id: &str, version: Option<u32>) -> Result<contract::Definition, Error> {
+    pub(super) async fn definition(
+        &self,
+        id: &str,
+        version: Option<u32>,
+    ) -> Result<contract::Definition, Error> {
         let workflow: WorkflowId = parameters::id("workflow", id)?;
-        let stored = self.store.queries().definition(&workflow, version.map(Version)).await?;
-        stored.as_ref().map(views::definition).ok_or_else(|| match version {
-            Some(version) => Error::NotFound(format!("there is no version {version} of workflow {workflow}")),
-            None => Error::NotFound(format!("there is no workflow {workflow}")),
-        })
+        let stored = self
+            .store
+            .queries()
+            .definition(&workflow, version.map(Version))
+            .await?;
+        stored
+            .as_ref()
+            .map(views::definition)
+            .ok_or_else(|| match version {
+                Some(version) => Error::NotFound(format!(
+                    "there is no version {version} of workflow {workflow}"
+                )),
+                None => Error::NotFound(format!("there is no workflow {workflow}")),
+            })
     }
 
     pub(super) async fn definitions(&self, page: PageRequest) -> Result<DefinitionPage, Error> {
-        let mut rows = self.store.queries().definitions(parameters::page(&page)?).await?;
+        let mut rows = self
+            .store
+            .queries()
+            .definitions(parameters::page(&page)?)
+            .await?;
         let next = parameters::cut(&mut rows, &page, |last| last.workflow.to_string());
-        Ok(DefinitionPage { items: rows.iter().map(views::definition).collect(), next })
+        Ok(DefinitionPage {
+            items: rows.iter().map(views::definition).collect(),
+            next,
+        })
     }
 
-    pub(super) async fn versions(&self, id: &str, page: PageRequest) -> Result<DefinitionPage, Error> {
+    pub(super) async fn versions(
+        &self,
+        id: &str,
+        page: PageRequest,
+    ) -> Result<DefinitionPage, Error> {
         let workflow: WorkflowId = parameters::id("workflow", id)?;
         let keys = parameters::page_with(&page, |cursor| cursor.parse().ok().map(Version))?;
         let is_first = keys.after.is_none();
@@ -79,15 +103,25 @@ impl Service {
             return Err(Error::NotFound(format!("there is no workflow {workflow}")));
         }
         let next = parameters::cut(&mut rows, &page, |last| last.version.to_string());
-        Ok(DefinitionPage { items: rows.iter().map(views::definition).collect(), next })
+        Ok(DefinitionPage {
+            items: rows.iter().map(views::definition).collect(),
+            next,
+        })
     }
 
-    async fn checked(&self, document: &Value, id: Option<&WorkflowId>) -> Result<Definition, Error> {
+    async fn checked(
+        &self,
+        document: &Value,
+        id: Option<&WorkflowId>,
+    ) -> Result<Definition, Error> {
         match check_definition(&*self.runner, document, id).await {
             Ok(definition) => Ok(definition),
-            Err(CheckError::Invalid(violations)) => {
-                Err(Error::Invalid(violations.into_iter().map(contract::Violation::from).collect()))
-            }
+            Err(CheckError::Invalid(violations)) => Err(Error::Invalid(
+                violations
+                    .into_iter()
+                    .map(contract::Violation::from)
+                    .collect(),
+            )),
             Err(CheckError::Failed(failure)) => Err(internal(&failure)),
         }
     }
@@ -116,29 +150,51 @@ pub async fn check_definition(
     if let Some(definition) = draft.definition() {
         if let Some(id) = id.filter(|id| **id != definition.id) {
             let message = format!("is {}, but the document was put as {id}", definition.id);
-            violations.push(Violation { pointer: "/id".to_owned(), message });
+            violations.push(Violation {
+                pointer: "/id".to_owned(),
+                message,
+            });
         }
         if let Some(schema) = &definition.input_schema
             && let Err(message) = Schema::parse(&schema.to_string())
         {
-            violations.push(Violation { pointer: "/input_schema".to_owned(), message });
+            violations.push(Violation {
+                pointer: "/input_schema".to_owned(),
+                message,
+            });
         }
         violations.extend(check_phases(definition, runner, Missing::IsFine));
     }
-    violations.extend(check_expressions(runner, &draft).await.map_err(CheckError::Failed)?);
+    violations.extend(
+        check_expressions(runner, &draft)
+            .await
+            .map_err(CheckError::Failed)?,
+    );
     draft.finish(violations).map_err(CheckError::Invalid)
 }
 
-async fn check_expressions(runner: &dyn PhaseRunner, draft: &Draft) -> Result<Vec<Violation>, Failure> {
+async fn check_expressions(
+    runner: &dyn PhaseRunner,
+    draft: &Draft,
+) -> Result<Vec<Violation>, Failure> {
     let expressions = draft.expressions();
     if expressions.is_empty() {
         return Ok(Vec::new());
     }
-    let sources = expressions.iter().map(|(_, source)| source.clone()).collect();
+    let sources = expressions
+        .iter()
+        .map(|(_, source)| source.clone())
+        .collect();
     let reasons = runner.check_expressions(sources).await?;
-    let found = expressions.iter().zip(reasons).filter_map(|((pointer, _), reason)| {
-        Some(Violation { pointer: pointer.clone(), message: reason? })
-    });
+    let found = expressions
+        .iter()
+        .zip(reasons)
+        .filter_map(|((pointer, _), reason)| {
+            Some(Violation {
+                pointer: pointer.clone(),
+                message: reason?,
+            })
+        });
     Ok(found.collect())
 }
 

@@ -23,7 +23,11 @@ impl Service {
     }
 
     /// The execution as soon as it is over, or as it is when the time is up.
-    pub(super) async fn wait(&self, id: &str, timeout_ms: u32) -> Result<contract::Execution, Error> {
+    pub(super) async fn wait(
+        &self,
+        id: &str,
+        timeout_ms: u32,
+    ) -> Result<contract::Execution, Error> {
         let id = parameters::id("execution", id)?;
         let timeout = WAIT_MAX.min(Duration::from_millis(timeout_ms.into()));
         match tokio::time::timeout(timeout, self.until_over(id)).await {
@@ -38,11 +42,23 @@ impl Service {
         page: PageRequest,
     ) -> Result<ExecutionPage, Error> {
         let workflow = filter.workflow_id.as_deref();
-        let workflow = workflow.map(|id| parameters::parsed::<WorkflowId>("/workflow_id", id)).transpose()?;
-        let filter = ExecutionFilter { workflow, status: filter.status.map(views::to_execution_status) };
-        let mut rows = self.store.queries().executions(filter, parameters::page(&page)?).await?;
+        let workflow = workflow
+            .map(|id| parameters::parsed::<WorkflowId>("/workflow_id", id))
+            .transpose()?;
+        let filter = ExecutionFilter {
+            workflow,
+            status: filter.status.map(views::to_execution_status),
+        };
+        let mut rows = self
+            .store
+            .queries()
+            .executions(filter, parameters::page(&page)?)
+            .await?;
         let next = parameters::cut(&mut rows, &page, |last| last.id.to_string());
-        Ok(ExecutionPage { items: rows.iter().map(views::summary).collect(), next })
+        Ok(ExecutionPage {
+            items: rows.iter().map(views::summary).collect(),
+            next,
+        })
     }
 
     pub(super) async fn cancel(&self, id: &str, reason: String) -> Result<Summary, Error> {
@@ -51,21 +67,39 @@ impl Service {
             let message = format!("is longer than {REASON_CHARACTERS_MAX} characters");
             return Err(super::problems::invalid("/reason", message));
         }
-        let reason = if reason.is_empty() { "cancelled by a client".to_owned() } else { reason };
-        Ok(views::summary(&self.executor.command(id, Input::Cancel { reason }).await?))
+        let reason = if reason.is_empty() {
+            "cancelled by a client".to_owned()
+        } else {
+            reason
+        };
+        Ok(views::summary(
+            &self.executor.command(id, Input::Cancel { reason }).await?,
+        ))
     }
 
     pub(super) async fn resume(&self, id: &str) -> Result<Summary, Error> {
         let id: ExecutionId = parameters::id("execution", id)?;
-        let summary = self.store.queries().execution(id).await?.ok_or_else(|| not_found(id))?;
-        let definition = self.library.definition(&summary.workflow, summary.definition).await?;
-        let command = Input::Resume { timeout: definition.timeout };
+        let summary = self
+            .store
+            .queries()
+            .execution(id)
+            .await?
+            .ok_or_else(|| not_found(id))?;
+        let definition = self
+            .library
+            .definition(&summary.workflow, summary.definition)
+            .await?;
+        let command = Input::Resume {
+            timeout: definition.timeout,
+        };
         Ok(views::summary(&self.executor.command(id, command).await?))
     }
 
     /// The fold of the committed journal.
     pub(super) async fn folded(&self, id: ExecutionId) -> Result<Execution, Error> {
-        fold(&*self.store, &self.library, id).await?.ok_or_else(|| not_found(id))
+        fold(&*self.store, &self.library, id)
+            .await?
+            .ok_or_else(|| not_found(id))
     }
 
     async fn until_over(&self, id: ExecutionId) -> Result<Arc<Execution>, Error> {
@@ -75,7 +109,12 @@ impl Service {
             }
             // Not in memory: over, waiting for a person, or on another host.
             let mut news = self.events.subscribe(id);
-            let summary = self.store.queries().execution(id).await?.ok_or_else(|| not_found(id))?;
+            let summary = self
+                .store
+                .queries()
+                .execution(id)
+                .await?
+                .ok_or_else(|| not_found(id))?;
             if summary.status.is_over() {
                 return Ok(Arc::new(self.folded(id).await?));
             }
@@ -90,8 +129,12 @@ pub(super) async fn fold(
     library: &Library,
     id: ExecutionId,
 ) -> Result<Option<Execution>, StoreError> {
-    let Some(journal) = store.load(id).await? else { return Ok(None) };
-    let definition = library.definition(&journal.summary.workflow, journal.summary.definition).await?;
+    let Some(journal) = store.load(id).await? else {
+        return Ok(None);
+    };
+    let definition = library
+        .definition(&journal.summary.workflow, journal.summary.definition)
+        .await?;
     Execution::fold(id, definition, &journal.events)
         .map(Some)
         .map_err(|error| StoreError::Corrupt(format!("execution {id}: {error}")))

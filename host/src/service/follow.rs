@@ -17,11 +17,20 @@ use crate::{
 const BATCH_EVENTS: u32 = 256;
 
 impl Service {
-    pub(super) async fn follow(&self, id: &str, after: u64) -> Result<BoxStream<'static, Event>, Error> {
+    pub(super) async fn follow(
+        &self,
+        id: &str,
+        after: u64,
+    ) -> Result<BoxStream<'static, Event>, Error> {
         let id: ExecutionId = parameters::id("execution", id)?;
         // First subscribe, then read: nothing falls in between.
         let subscription = self.events.subscribe(id);
-        let summary = self.store.queries().execution(id).await?.ok_or_else(|| not_found(id))?;
+        let summary = self
+            .store
+            .queries()
+            .execution(id)
+            .await?
+            .ok_or_else(|| not_found(id))?;
         let follower = Follower {
             store: self.store.clone(),
             subscription,
@@ -71,9 +80,16 @@ impl Follower {
     }
 
     async fn read_on(&mut self) -> Result<(), StoreError> {
-        self.read = self.store.events(self.id, self.after, BATCH_EVENTS).await?.into();
+        self.read = self
+            .store
+            .events(self.id, self.after, BATCH_EVENTS)
+            .await?
+            .into();
         if self.read.is_empty() {
-            return Err(StoreError::Corrupt(format!("event {} is not there", self.after + 1)));
+            return Err(StoreError::Corrupt(format!(
+                "event {} is not there",
+                self.after + 1
+            )));
         }
         Ok(())
     }

@@ -22,11 +22,16 @@ impl Service {
             "cache": {"workflows": self.library.cached(), "websockets": 0},
             "tasks": {"background": executions, "active": attempts},
         });
-        Probe { ok: true, errors: errors(is_connected), detail: detail.to_string() }
+        Probe {
+            ok: true,
+            errors: errors(is_connected),
+            detail: detail.to_string(),
+        }
     }
 
     pub(super) async fn ready(&self) -> Probe {
-        let workflows = tokio::time::timeout(PING_TIMEOUT, self.store.queries().workflow_count()).await;
+        let workflows =
+            tokio::time::timeout(PING_TIMEOUT, self.store.queries().workflow_count()).await;
         let detail = match &workflows {
             Ok(Ok(workflows)) => json!({
                 "ready": true,
@@ -44,7 +49,11 @@ impl Service {
             }),
         };
         let is_ready = matches!(workflows, Ok(Ok(_)));
-        Probe { ok: is_ready, errors: errors(is_ready), detail: detail.to_string() }
+        Probe {
+            ok: is_ready,
+            errors: errors(is_ready),
+            detail: detail.to_string(),
+        }
     }
 
     /// Touches no dependency, and is asked often: no JSON tree is built for it.
@@ -56,7 +65,11 @@ impl Service {
             self.executor.load().0,
             self.connections.open(),
         );
-        Probe { ok: true, errors: Vec::new(), detail }
+        Probe {
+            ok: true,
+            errors: Vec::new(),
+            detail,
+        }
     }
 
     /// The listener opens when everything is initialised, so what can change is the database.
@@ -71,11 +84,18 @@ impl Service {
         } else {
             json!({"started": false, "errors": errors(false), "message": "the database does not answer"})
         };
-        Probe { ok: is_connected, errors: errors(is_connected), detail: detail.to_string() }
+        Probe {
+            ok: is_connected,
+            errors: errors(is_connected),
+            detail: detail.to_string(),
+        }
     }
 
     async fn is_connected(&self) -> bool {
-        matches!(tokio::time::timeout(PING_TIMEOUT, self.store.ping()).await, Ok(Ok(())))
+        matches!(
+            tokio::time::timeout(PING_TIMEOUT, self.store.ping()).await,
+            Ok(Ok(()))
+        )
     }
 
     fn now(&self) -> String {
@@ -84,5 +104,9 @@ impl Service {
 }
 
 fn errors(is_connected: bool) -> Vec<String> {
-    if is_connected { Vec::new() } else { vec!["database_unavailable".to_owned()] }
+    if is_connected {
+        Vec::new()
+    } else {
+        vec!["database_unavailable".to_owned()]
+    }
 }

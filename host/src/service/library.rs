@@ -8,8 +8,7 @@ use std::{
 use async_trait::async_trait;
 
 use crate::{
-    contract,
-    executor,
+    contract, executor,
     plugin::{PhaseRunner, Schema},
     store::{Store, StoreError, StoredDefinition},
     workflow::{Definition, Digest, PhaseName, Version, Violation, WorkflowId},
@@ -43,12 +42,19 @@ pub(super) struct Entry {
 impl Library {
     /// The definitions of this store.
     pub fn new(store: Arc<dyn Store>) -> Self {
-        Self { store, shelf: Mutex::default() }
+        Self {
+            store,
+            shelf: Mutex::default(),
+        }
     }
 
     /// How many definitions are kept.
     pub(super) fn cached(&self) -> usize {
-        self.shelf.lock().unwrap_or_else(PoisonError::into_inner).entries.len()
+        self.shelf
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .entries
+            .len()
     }
 
     /// This version of a definition, the latest when none is named.
@@ -94,7 +100,10 @@ impl Library {
             shelf.order.push_back(key);
         }
         if is_latest {
-            let latest = shelf.latest.entry(workflow.clone()).or_insert(entry.version);
+            let latest = shelf
+                .latest
+                .entry(workflow.clone())
+                .or_insert(entry.version);
             *latest = entry.version.max(*latest);
         }
         while shelf.order.len() > DEFINITIONS_MAX {
@@ -108,10 +117,16 @@ impl Library {
 
 #[async_trait]
 impl executor::Definitions for Library {
-    async fn definition(&self, workflow: &WorkflowId, version: Version) -> Result<Arc<Definition>, StoreError> {
+    async fn definition(
+        &self,
+        workflow: &WorkflowId,
+        version: Version,
+    ) -> Result<Arc<Definition>, StoreError> {
         match self.entry(workflow, Some(version)).await? {
             Some(entry) => Ok(entry.definition.clone()),
-            None => Err(StoreError::Corrupt(format!("definition {workflow} version {version} is gone"))),
+            None => Err(StoreError::Corrupt(format!(
+                "definition {workflow} version {version} is gone"
+            ))),
         }
     }
 }
@@ -120,14 +135,17 @@ impl Entry {
     fn read(stored: &StoredDefinition) -> Result<Self, StoreError> {
         let name = || format!("definition {} version {}", stored.workflow, stored.version);
         let definition = Definition::read(&stored.document).map_err(|violations| {
-            let first = violations.first().map(|violation| format!("{}: {}", violation.pointer, violation.message));
+            let first = violations
+                .first()
+                .map(|violation| format!("{}: {}", violation.pointer, violation.message));
             StoreError::Corrupt(format!("{}: {}", name(), first.unwrap_or_default()))
         })?;
         let input_schema = match &definition.input_schema {
             None => None,
             Some(schema) => {
-                let (_, schema) = Schema::parse(&schema.to_string())
-                    .map_err(|error| StoreError::Corrupt(format!("{}: /input_schema {error}", name())))?;
+                let (_, schema) = Schema::parse(&schema.to_string()).map_err(|error| {
+                    StoreError::Corrupt(format!("{}: /input_schema {error}", name()))
+                })?;
                 Some(schema)
             }
         };
@@ -140,7 +158,10 @@ impl Entry {
     }
 
     /// The phases that an execution started now pins.
-    pub(super) fn phases(&self, runner: &dyn PhaseRunner) -> Result<BTreeMap<PhaseName, Digest>, contract::Error> {
+    pub(super) fn phases(
+        &self,
+        runner: &dyn PhaseRunner,
+    ) -> Result<BTreeMap<PhaseName, Digest>, contract::Error> {
         let phases = self.phases.get_or_init(|| {
             let violations = check_phases(&self.definition, runner, Missing::IsWrong);
             if !violations.is_empty() {
@@ -148,10 +169,17 @@ impl Entry {
             }
             let catalog = runner.catalog();
             let names = self.definition.nodes.iter().map(|node| &node.phase);
-            Ok(names.filter_map(|name| Some((name.clone(), catalog.get(name)?.digest))).collect())
+            Ok(names
+                .filter_map(|name| Some((name.clone(), catalog.get(name)?.digest)))
+                .collect())
         });
         phases.clone().map_err(|violations| {
-            contract::Error::Invalid(violations.into_iter().map(contract::Violation::from).collect())
+            contract::Error::Invalid(
+                violations
+                    .into_iter()
+                    .map(contract::Violation::from)
+                    .collect(),
+            )
         })
     }
 }
@@ -166,17 +194,27 @@ pub(super) enum Missing {
 }
 
 /// Checks phases and configs of a definition against the catalog.
-pub(super) fn check_phases(definition: &Definition, runner: &dyn PhaseRunner, missing: Missing) -> Vec<Violation> {
+pub(super) fn check_phases(
+    definition: &Definition,
+    runner: &dyn PhaseRunner,
+    missing: Missing,
+) -> Vec<Violation> {
     let catalog = runner.catalog();
     let mut violations = Vec::new();
     for (at, node) in definition.nodes.iter().enumerate() {
         if catalog.contains_key(&node.phase) {
             for (below, message) in runner.check_config(&node.phase, &node.config) {
-                violations.push(Violation { pointer: format!("/nodes/{at}/config{below}"), message });
+                violations.push(Violation {
+                    pointer: format!("/nodes/{at}/config{below}"),
+                    message,
+                });
             }
         } else if missing == Missing::IsWrong {
             let message = format!("phase {} is not in the catalog of this host", node.phase);
-            violations.push(Violation { pointer: format!("/nodes/{at}/phase"), message });
+            violations.push(Violation {
+                pointer: format!("/nodes/{at}/phase"),
+                message,
+            });
         }
     }
     violations.truncate(100);

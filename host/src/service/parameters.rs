@@ -15,12 +15,14 @@ const LIMIT_MAX: u32 = 200;
 
 /// An id that must name something: what is no id names nothing.
 pub(super) fn id<T: FromStr>(kind: &str, text: &str) -> Result<T, Error> {
-    text.parse().map_err(|_| Error::NotFound(format!("there is no {kind} {}", excerpt(text))))
+    text.parse()
+        .map_err(|_| Error::NotFound(format!("there is no {kind} {}", excerpt(text))))
 }
 
 /// A parameter that must be well-formed.
 pub(super) fn parsed<T: FromStr<Err: Display>>(pointer: &str, text: &str) -> Result<T, Error> {
-    text.parse().map_err(|error: T::Err| invalid(pointer, error.to_string()))
+    text.parse()
+        .map_err(|error: T::Err| invalid(pointer, error.to_string()))
 }
 
 /// A JSON document.
@@ -35,17 +37,24 @@ pub(super) fn page<Key: FromStr>(page: &PageRequest) -> Result<Page<Key>, Error>
 
 /// A page whose cursor is read by `key`. It asks for one row more than the caller
 /// does, which tells whether there is a next page.
-pub(super) fn page_with<Key>(page: &PageRequest, key: impl FnOnce(&str) -> Option<Key>) -> Result<Page<Key>, Error> {
+pub(super) fn page_with<Key>(
+    page: &PageRequest,
+    key: impl FnOnce(&str) -> Option<Key>,
+) -> Result<Page<Key>, Error> {
     if !(1..=LIMIT_MAX).contains(&page.limit) {
         return Err(invalid("/limit", format!("must be from 1 to {LIMIT_MAX}")));
     }
     let after = match &page.cursor {
         None => None,
-        Some(cursor) => {
-            Some(key(cursor).ok_or_else(|| invalid("/cursor", "is not a cursor that this list gave out"))?)
-        }
+        Some(cursor) => Some(
+            key(cursor)
+                .ok_or_else(|| invalid("/cursor", "is not a cursor that this list gave out"))?,
+        ),
     };
-    Ok(Page { after, limit: page.limit + 1 })
+    Ok(Page {
+        after,
+        limit: page.limit + 1,
+    })
 }
 
 /// Cuts the row too many, and gives the cursor for the next page.

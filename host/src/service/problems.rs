@@ -17,7 +17,9 @@ impl From<StoreError> for Error {
                 error!(%error, "the store failed");
                 Self::Unavailable("the database does not answer; nothing was changed by this call, or it will show when it answers again".to_owned())
             }
-            StoreError::Corrupt(_) | StoreError::Newer(_) | StoreError::Invalid(_) => internal(&error),
+            StoreError::Corrupt(_) | StoreError::Newer(_) | StoreError::Invalid(_) => {
+                internal(&error)
+            }
         }
     }
 }
@@ -36,7 +38,10 @@ impl From<CommandError> for Error {
 
 impl From<workflow::Violation> for Violation {
     fn from(violation: workflow::Violation) -> Self {
-        Self { pointer: violation.pointer, message: violation.message }
+        Self {
+            pointer: violation.pointer,
+            message: violation.message,
+        }
     }
 }
 
@@ -48,5 +53,8 @@ pub(super) fn internal(error: &dyn std::fmt::Display) -> Error {
 
 /// One thing is wrong with a request.
 pub(super) fn invalid(pointer: &str, message: impl Into<String>) -> Error {
-    Error::Invalid(vec![Violation { pointer: pointer.to_owned(), message: message.into() }])
+    Error::Invalid(vec![Violation {
+        pointer: pointer.to_owned(),
+        message: message.into(),
+    }])
 }

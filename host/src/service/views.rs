@@ -5,10 +5,12 @@ use serde_json::Value;
 use crate::{
     contract,
     plugin::PhaseInfo,
-    store::{self, CheckpointOutcome, CheckpointRow, CheckpointState, CheckpointStatus, StoredDefinition},
+    store::{
+        self, CheckpointOutcome, CheckpointRow, CheckpointState, CheckpointStatus, StoredDefinition,
+    },
     workflow::{
-        Event, Execution, ExecutionId, ExecutionStatus, Json, Node, NodeState, NodeStatus, Recorded, Slot,
-        SlotState, Timestamp,
+        Event, Execution, ExecutionId, ExecutionStatus, Json, Node, NodeState, NodeStatus,
+        Recorded, Slot, SlotState, Timestamp,
     },
 };
 
@@ -32,7 +34,9 @@ pub(super) fn execution(execution: &Execution) -> contract::Execution {
         input: text(&execution.origin.input),
         context: text(&execution.origin.context),
         output: execution.output().map(text),
-        nodes: nodes.flat_map(|(spec, node)| node_views(spec, node)).collect(),
+        nodes: nodes
+            .flat_map(|(spec, node)| node_views(spec, node))
+            .collect(),
         last_event: execution.version,
     }
 }
@@ -44,25 +48,33 @@ fn node_views(spec: &Node, node: &NodeState) -> impl Iterator<Item = contract::N
         item: None,
         phase: spec.phase.to_string(),
         status: node_status(node.status()),
-        attempt: node.slots.iter().map(|slot| slot.attempt).max().unwrap_or(0),
+        attempt: node
+            .slots
+            .iter()
+            .map(|slot| slot.attempt)
+            .max()
+            .unwrap_or(0),
         started_at: time(node.started_at),
         ended_at: time(node.ended_at),
         progress: progress(node),
         output: node.output().map(text),
         error: node.error().map(str::to_owned),
     };
-    let items = node.numbered_slots().filter(|(item, _)| item.is_some()).map(|(item, slot)| contract::NodeView {
-        id: spec.id.to_string(),
-        item,
-        phase: spec.phase.to_string(),
-        status: node_status(slot.status()),
-        attempt: slot.attempt,
-        started_at: time(slot.started_at),
-        ended_at: time(slot.ended_at),
-        progress: slot.progress,
-        output: slot_output(slot).map(text),
-        error: slot.error().map(str::to_owned),
-    });
+    let items = node
+        .numbered_slots()
+        .filter(|(item, _)| item.is_some())
+        .map(|(item, slot)| contract::NodeView {
+            id: spec.id.to_string(),
+            item,
+            phase: spec.phase.to_string(),
+            status: node_status(slot.status()),
+            attempt: slot.attempt,
+            started_at: time(slot.started_at),
+            ended_at: time(slot.ended_at),
+            progress: slot.progress,
+            output: slot_output(slot).map(text),
+            error: slot.error().map(str::to_owned),
+        });
     std::iter::once(whole).chain(items.collect::<Vec<_>>())
 }
 
@@ -82,7 +94,13 @@ fn progress(node: &NodeState) -> Option<f32> {
             let done: f32 = node
                 .slots
                 .iter()
-                .map(|slot| if slot.status().is_over() { 1.0 } else { slot.progress.unwrap_or(0.0) })
+                .map(|slot| {
+                    if slot.status().is_over() {
+                        1.0
+                    } else {
+                        slot.progress.unwrap_or(0.0)
+                    }
+                })
                 .sum();
             // At most ITEMS_MAX items, which an f32 holds exactly.
             #[expect(clippy::cast_precision_loss, reason = "see above")]
@@ -119,7 +137,12 @@ fn payload(event: &Event) -> String {
 pub(super) fn checkpoint(row: &CheckpointRow) -> contract::Checkpoint {
     let (edited, notes, by, at) = match &row.state {
         CheckpointState::Pending => (None, None, None, None),
-        CheckpointState::Closed { outcome, notes, by, at } => {
+        CheckpointState::Closed {
+            outcome,
+            notes,
+            by,
+            at,
+        } => {
             let edited = match outcome {
                 CheckpointOutcome::Edited(content) => Some(text(content)),
                 _ => None,

@@ -26,11 +26,14 @@ pub(super) enum Ask {
 impl Ask {
     pub(super) async fn decide(self, service: &Service, id: &str) -> Result<()> {
         let checkpoint = service.checkpoints_get(caller(), id.to_owned()).await;
-        let checkpoint = checkpoint.map_err(|error| explain("failed to read the checkpoint", error))?;
+        let checkpoint =
+            checkpoint.map_err(|error| explain("failed to read the checkpoint", error))?;
         let (decision, notes) = match self {
             Self::Approve => (Decision::Approve, None),
             Self::Reject => (Decision::Reject, None),
-            Self::Ask if io::stdin().is_terminal() => tokio::task::block_in_place(|| ask(&checkpoint))?,
+            Self::Ask if io::stdin().is_terminal() => {
+                tokio::task::block_in_place(|| ask(&checkpoint))?
+            }
             Self::Ask => bail!(
                 "checkpoint {:?} of node {} needs a decision, and there is no terminal to ask on; \
                  use --checkpoints approve or reject",
@@ -38,8 +41,12 @@ impl Ask {
                 checkpoint.node
             ),
         };
-        let resolved = service.checkpoints_resolve(caller(), id.to_owned(), decision, notes).await;
-        resolved.map(|_| ()).map_err(|error| explain("failed to decide", error))
+        let resolved = service
+            .checkpoints_resolve(caller(), id.to_owned(), decision, notes)
+            .await;
+        resolved
+            .map(|_| ())
+            .map_err(|error| explain("failed to decide", error))
     }
 }
 
@@ -51,7 +58,10 @@ fn ask(checkpoint: &Checkpoint) -> Result<(Decision, Option<String>)> {
     }
     println!("{proposed:#}");
     loop {
-        match prompt("[a]pprove, [e]dit or [r]eject? ")?.to_lowercase().as_str() {
+        match prompt("[a]pprove, [e]dit or [r]eject? ")?
+            .to_lowercase()
+            .as_str()
+        {
             "a" | "approve" => return Ok((Decision::Approve, notes()?)),
             "r" | "reject" => return Ok((Decision::Reject, notes()?)),
             "e" | "edit" => {

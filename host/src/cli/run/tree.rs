@@ -27,16 +27,30 @@ impl Tree {
         let bars = MultiProgress::new();
         let mut nodes = HashMap::new();
         let documents = document["nodes"].as_array().map_or(&[][..], Vec::as_slice);
-        let ids: Vec<_> = documents.iter().filter_map(|node| node["id"].as_str()).collect();
+        let ids: Vec<_> = documents
+            .iter()
+            .filter_map(|node| node["id"].as_str())
+            .collect();
         let width = ids.iter().map(|id| id.len()).max().unwrap_or(0);
         for id in ids.iter().take(NODES_SHOWN_MAX).filter(|_| is_terminal) {
             let bar = bars.add(ProgressBar::new(100));
             bar.set_style(style("{prefix}  {msg}"));
             bar.set_prefix(format!("{id:width$}"));
             bar.set_message("waiting");
-            nodes.insert((*id).to_owned(), Node { bar, items: None, done: 0 });
+            nodes.insert(
+                (*id).to_owned(),
+                Node {
+                    bar,
+                    items: None,
+                    done: 0,
+                },
+            );
         }
-        Self { bars, nodes, is_terminal }
+        Self {
+            bars,
+            nodes,
+            is_terminal,
+        }
     }
 
     pub(super) fn show(&mut self, event: &Event) {
@@ -49,14 +63,20 @@ impl Tree {
             let node = event.node.as_deref().unwrap_or_default();
             let _ = self.bars.println(format!("{node} {level}: {message}"));
         }
-        if let Some(node) = event.node.as_ref().and_then(|node| self.nodes.get_mut(node)) {
+        if let Some(node) = event
+            .node
+            .as_ref()
+            .and_then(|node| self.nodes.get_mut(node))
+        {
             node.follow(&event.kind, &payload);
         }
     }
 
     /// Has the terminal to itself for a while.
     pub(super) async fn pause<T, F: Future<Output = T>>(&self, work: impl FnOnce() -> F) -> T {
-        self.nodes.values().for_each(|node| node.bar.disable_steady_tick());
+        self.nodes
+            .values()
+            .for_each(|node| node.bar.disable_steady_tick());
         work().await
     }
 
@@ -73,7 +93,8 @@ impl Node {
                 self.items = Some(items);
                 self.done = 0;
                 self.bar.set_length(items);
-                self.bar.set_style(style("{prefix}  {bar:30} {pos}/{len} {msg}"));
+                self.bar
+                    .set_style(style("{prefix}  {bar:30} {pos}/{len} {msg}"));
             }
             "node_started" => {
                 self.bar.enable_steady_tick(Duration::from_millis(100));
@@ -84,7 +105,8 @@ impl Node {
             }
             "node_progressed" => {
                 let percent = payload["fraction"].as_f64().unwrap_or(0.0) * 100.0;
-                self.bar.set_message(format!("{percent:.0} % {}", text(&payload["message"])));
+                self.bar
+                    .set_message(format!("{percent:.0} % {}", text(&payload["message"])));
             }
             "node_succeeded" => {
                 self.done += 1;
@@ -94,13 +116,17 @@ impl Node {
                 }
             }
             "node_retry_scheduled" => {
-                self.bar.set_message(format!("retrying: {}", text(&payload["error"]["message"])));
+                self.bar
+                    .set_message(format!("retrying: {}", text(&payload["error"]["message"])));
             }
             "node_failed" => self.end(&format!("failed: {}", text(&payload["error"]["message"]))),
             "node_skipped" => self.end(&format!("skipped: {}", text(&payload["reason"]))),
             "node_cancelled" => self.end("cancelled"),
             "checkpoint_opened" => self.end("awaiting a decision"),
-            "checkpoint_resolved" => self.end(&format!("decided: {}", text(&payload["decision"]["action"]))),
+            "checkpoint_resolved" => self.end(&format!(
+                "decided: {}",
+                text(&payload["decision"]["action"])
+            )),
             "checkpoint_expired" => self.end("nobody decided in time"),
             _ => {}
         }
@@ -117,10 +143,15 @@ impl Node {
 
 fn print(event: &Event, payload: &Value) {
     let node = event.node.as_deref().unwrap_or("execution");
-    let item = payload["item"].as_u64().map(|item| format!("[{item}]")).unwrap_or_default();
+    let item = payload["item"]
+        .as_u64()
+        .map(|item| format!("[{item}]"))
+        .unwrap_or_default();
     let detail = match event.kind.as_str() {
         "node_logged" | "node_progressed" => text(&payload["message"]),
-        "node_failed" | "node_retry_scheduled" | "execution_failed" => text(&payload["error"]["message"]),
+        "node_failed" | "node_retry_scheduled" | "execution_failed" => {
+            text(&payload["error"]["message"])
+        }
         "node_skipped" | "execution_cancelled" => text(&payload["reason"]),
         _ => String::new(),
     };

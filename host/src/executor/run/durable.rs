@@ -50,8 +50,10 @@ impl Run {
         key: Option<StartKey>,
     ) {
         let version = self.execution.version;
-        let checkpoints =
-            events.iter().filter_map(|recorded| self.inbox.follow(&self.execution, recorded)).collect();
+        let checkpoints = events
+            .iter()
+            .filter_map(|recorded| self.inbox.follow(&self.execution, recorded))
+            .collect();
         let waiting = self.execution.is_waiting();
         let append = Append {
             execution: self.execution.id,
@@ -70,7 +72,9 @@ impl Run {
                 _ if durable.failure.is_some() => {}
                 Ok(Appended::Committed) => durable.version = version,
                 Ok(Appended::Conflict) => durable.failure = Some(CommitFailure::Conflict),
-                Ok(Appended::Duplicate(keyed)) => durable.failure = Some(CommitFailure::Duplicate(keyed)),
+                Ok(Appended::Duplicate(keyed)) => {
+                    durable.failure = Some(CommitFailure::Duplicate(keyed))
+                }
                 Err(error) => durable.failure = Some(CommitFailure::Store(error)),
             });
         };
@@ -80,7 +84,11 @@ impl Run {
     /// Lets out what has become durable; returns the failure of a commit.
     pub(super) fn acknowledge(&mut self) -> Option<CommitFailure> {
         let durable = self.durable.borrow_and_update().clone();
-        while self.answers.front().is_some_and(|(version, _)| *version <= durable.version) {
+        while self
+            .answers
+            .front()
+            .is_some_and(|(version, _)| *version <= durable.version)
+        {
             if let Some((_, answer)) = self.answers.pop_front() {
                 answer(Ok(()));
             }
@@ -88,7 +96,10 @@ impl Run {
         let is_over = self.execution.is_over() && durable.version == self.execution.version;
         if durable.version > self.published {
             self.published = durable.version;
-            let progress = Progress { version: durable.version, is_over };
+            let progress = Progress {
+                version: durable.version,
+                is_over,
+            };
             self.shared.events.publish(self.execution.id, progress);
         }
         if is_over && !self.waits.is_empty() {
@@ -101,8 +112,12 @@ impl Run {
     }
 
     /// Answers when all that the execution is now is durable.
-    pub(super) fn answer(&mut self, answer: impl FnOnce(Result<(), CommandError>) + Send + 'static) {
-        self.answers.push_back((self.execution.version, Box::new(answer)));
+    pub(super) fn answer(
+        &mut self,
+        answer: impl FnOnce(Result<(), CommandError>) + Send + 'static,
+    ) {
+        self.answers
+            .push_back((self.execution.version, Box::new(answer)));
     }
 
     /// Answers a start when its first commit is durable: with its own summary, or

@@ -94,7 +94,9 @@ pub(super) async fn woken(
         .fetch_all(readers)
         .await
         .map_err(unavailable)?;
-    ids.iter().map(|id| decode_id(id).map(ExecutionId)).collect()
+    ids.iter()
+        .map(|id| decode_id(id).map(ExecutionId))
+        .collect()
 }
 
 #[async_trait]

@@ -1,3 +1,1 @@
 //! Executions, by example and by property.
-
-

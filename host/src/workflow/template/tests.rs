@@ -1,3 +1,1 @@
 //! Templates, by example and by property.
-
-

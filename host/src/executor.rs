@@ -258,9 +258,9 @@ impl Shared {
 
     async fn take_on_all(self: Arc<Self>) {
         let mut stop = self.stop.subscribe();
-        let mut unfinished_after = Some(None);
+        let mut look = Look::Unfinished { after: None };
         loop {
-            match self.take_on(&mut unfinished_after).await {
+            match self.take_on(&mut look).await {
                 // There may be more at once.
                 Ok(true) => continue,
                 Ok(false) => {}
@@ -273,44 +273,45 @@ impl Shared {
         }
     }
 
-    /// One look at the store: first for what an earlier process left, page by
-    /// page, later for what is due. Says whether to look again at once.
-    async fn take_on(
-        self: &Arc<Self>,
-        unfinished_after: &mut Option<Option<ExecutionId>>,
-    ) -> Result<bool, StoreError> {
-        let room = EXECUTIONS_MAX
-            - self
-                .runs
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .len();
-        let limit = TAKE_ON_MAX.min(u32::try_from(room).unwrap_or(u32::MAX));
+    /// One look at the store. Says whether to look again at once.
+    async fn take_on(self: &Arc<Self>, look: &mut Look) -> Result<bool, StoreError> {
+        let runs = self
+            .runs
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .len();
+        let limit = TAKE_ON_MAX.min(u32::try_from(EXECUTIONS_MAX - runs).unwrap_or(u32::MAX));
         if limit == 0 {
             return Ok(false);
         }
-        let ids = match unfinished_after {
-            Some(after) => self.store.unfinished(*after, limit).await?,
-            None => self.store.woken(self.clock.now(), limit).await?,
+        let ids = match look {
+            Look::Unfinished { after } => self.store.unfinished(*after, limit).await?,
+            Look::Woken => self.store.woken(self.clock.now(), limit).await?,
         };
         // New starts may have taken the room meanwhile; the rest is for the next look.
         let taken = ids
             .iter()
-            .take_while(|id| self.register(**id, Begin::Load).is_some())
-            .count();
-        if let Some(after) = unfinished_after {
-            match taken.checked_sub(1).map(|last| ids[last]) {
-                Some(last) => {
-                    info!(executions = taken, "going on with unfinished executions");
-                    *after = Some(last);
-                }
-                None if ids.is_empty() => *unfinished_after = None,
-                None => {}
-            }
-            return Ok(taken == ids.len());
+            .take_while(|id| self.register(**id, Begin::Load).is_some());
+        let taken = taken.count();
+        let Look::Unfinished { after } = look else {
+            return Ok(false);
+        };
+        if ids.is_empty() {
+            *look = Look::Woken;
+        } else if let Some(last) = taken.checked_sub(1) {
+            info!(executions = taken, "going on with unfinished executions");
+            *after = Some(ids[last]);
         }
-        Ok(false)
+        Ok(taken == ids.len())
     }
+}
+
+/// What to look for in the store.
+enum Look {
+    /// What an earlier process left, page by page.
+    Unfinished { after: Option<ExecutionId> },
+    /// What waited and is due now.
+    Woken,
 }
 
 /// For what should be impossible: say it loudly once, with the place to look.

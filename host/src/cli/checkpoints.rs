@@ -94,12 +94,12 @@ impl Checkpoints {
                 show::page(&page, client.json, &columns);
             }
             Command::Show { id, client } => {
-                show::json(&client.get(&["api", "checkpoints", id], &[])?)
+                show::json(&client.get(&["api", "checkpoints", id], &[])?);
             }
             Command::Approve(decide) => decide.send("approve", None)?,
             Command::Reject(decide) => decide.send("reject", None)?,
             Command::Edit { content, decide } => {
-                decide.send("edit", Some(run::read_json(content)?))?
+                decide.send("edit", Some(run::read_json(content)?))?;
             }
         }
         Ok(ExitCode::SUCCESS)

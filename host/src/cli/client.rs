@@ -46,7 +46,7 @@ impl Client {
             for byte in segment.bytes() {
                 match byte {
                     b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' => {
-                        url.push(char::from(byte))
+                        url.push(char::from(byte));
                     }
                     _ => url.push_str(&format!("%{byte:02X}")),
                 }
@@ -78,7 +78,7 @@ fn agent() -> Agent {
     Agent::config_builder()
         .http_status_as_error(false)
         .timeout_connect(Some(Duration::from_secs(10)))
-        .timeout_global(Some(Duration::from_secs(120)))
+        .timeout_global(Some(Duration::from_mins(2)))
         .build()
         .into()
 }

@@ -15,7 +15,7 @@ pub(super) struct Executions {
     /// Only of this workflow
     #[arg(long, value_name = "ID")]
     workflow: Option<String>,
-    /// Only in this status: pending, running, awaiting_checkpoint, completed, failed, cancelled or timed_out
+    /// Only in this status: pending, running, `awaiting_checkpoint`, completed, failed, cancelled or `timed_out`
     #[arg(long)]
     status: Option<String>,
     /// At most this many

@@ -31,11 +31,11 @@ pub(super) struct Run {
     /// The input, a JSON file with an object; - reads standard input
     #[arg(long, value_name = "FILE")]
     input: Option<PathBuf>,
-    /// Keep the execution in this database: sqlite://FILE [default: a temporary one]
+    /// Keep the execution in this database: `sqlite://FILE` [default: a temporary one]
     #[arg(long, value_name = "URL")]
     database: Option<String>,
     /// What to do at checkpoints
-    #[arg(long, value_enum, default_value_t = Ask::Ask)]
+    #[arg(long, value_enum, default_value_t = Ask::Terminal)]
     checkpoints: Ask,
     #[command(flatten)]
     phases: PhaseArgs,
@@ -158,10 +158,13 @@ fn caller() -> Caller {
 
 fn explain(what: &str, error: Error) -> anyhow::Error {
     let reason = match error {
-        Error::Invalid(violations) => violations
-            .iter()
-            .map(|violation| format!("\n  {}: {}", violation.pointer, violation.message))
-            .collect(),
+        Error::Invalid(violations) => {
+            let mut lines = String::new();
+            for violation in &violations {
+                lines.push_str(&format!("\n  {}: {}", violation.pointer, violation.message));
+            }
+            lines
+        }
         Error::NotFound(reason)
         | Error::Conflict(reason)
         | Error::PreconditionFailed(reason)

@@ -20,7 +20,7 @@ pub(super) struct Serve {
     /// Address to listen on; port 0 takes a free one
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8080")]
     listen: String,
-    /// Database: sqlite://FILE
+    /// Database: `sqlite://FILE`
     #[arg(
         long,
         value_name = "URL",

@@ -346,7 +346,7 @@ impl Run {
             self.abort_attempts();
         }
         if !*self.shared.stop.borrow() {
-            for action in step.actions {
+            for action in &step.actions {
                 self.perform(action);
             }
         }

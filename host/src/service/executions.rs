@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// Longest wait for an execution: proxies give up on silent connections soon after.
-const WAIT_MAX: Duration = Duration::from_secs(60);
+const WAIT_MAX: Duration = Duration::from_mins(1);
 
 /// Longest reason for a cancellation, in characters.
 const REASON_CHARACTERS_MAX: usize = 1000;

@@ -39,20 +39,25 @@ impl Api {
     }
 
     pub async fn post(self, path: &str, body: &Value) -> Reply {
-        self.send("POST", path, "", body.to_string().as_bytes()).await
+        self.send("POST", path, "", body.to_string().as_bytes())
+            .await
     }
 
     /// Stores a definition under its own id.
     pub async fn put(self, definition: &Value) -> Reply {
         let path = format!("/api/workflows/{}", definition["id"].as_str().unwrap());
-        let reply = self.send("PUT", &path, "", definition.to_string().as_bytes()).await;
+        let reply = self
+            .send("PUT", &path, "", definition.to_string().as_bytes())
+            .await;
         assert_eq!(reply.status, 200, "{}", excerpt(&reply.body));
         reply
     }
 
     /// Starts an execution and gives its id.
     pub async fn start(self, workflow: &str, body: &Value) -> String {
-        let reply = self.post(&format!("/api/workflows/{workflow}/execute"), body).await;
+        let reply = self
+            .post(&format!("/api/workflows/{workflow}/execute"), body)
+            .await;
         assert_eq!(reply.status, 202, "{}", excerpt(&reply.body));
         text(&reply.json()["execution_id"])
     }
@@ -85,7 +90,9 @@ impl Api {
         let mut events = Vec::new();
         loop {
             let after = events.len();
-            let page = self.read(&format!("/api/executions/{execution}/events?after={after}")).await;
+            let page = self
+                .read(&format!("/api/executions/{execution}/events?after={after}"))
+                .await;
             events.extend(page["items"].as_array().unwrap().iter().cloned());
             if page["next"].is_null() {
                 return Journal(events);
@@ -94,15 +101,28 @@ impl Api {
     }
 
     /// Live events after a number, up to the first one that is wanted, or to the end.
-    pub async fn follow(self, execution: &str, after: u64, is_wanted: impl Fn(&Value) -> bool) -> Journal {
+    pub async fn follow(
+        self,
+        execution: &str,
+        after: u64,
+        is_wanted: impl Fn(&Value) -> bool,
+    ) -> Journal {
         let following = self.follow_patiently(execution, after, is_wanted);
         match timeout(self.patience, following).await {
             Ok(journal) => journal,
-            Err(_) => panic!("not over in time: {}", excerpt(&self.execution(execution).await.to_string())),
+            Err(_) => panic!(
+                "not over in time: {}",
+                excerpt(&self.execution(execution).await.to_string())
+            ),
         }
     }
 
-    async fn follow_patiently(self, execution: &str, after: u64, is_wanted: impl Fn(&Value) -> bool) -> Journal {
+    async fn follow_patiently(
+        self,
+        execution: &str,
+        after: u64,
+        is_wanted: impl Fn(&Value) -> bool,
+    ) -> Journal {
         let mut stream = Stream::open(self, execution, after).await;
         let mut events = Vec::new();
         while let Some(event) = stream.next().await {
@@ -117,7 +137,11 @@ impl Api {
 
     /// Follows until there is an event of this kind about this node.
     pub async fn until(self, execution: &str, kind: &str, node: &str) -> Journal {
-        let journal = self.follow(execution, 0, |event| event["kind"] == kind && event["node"] == node).await;
+        let journal = self
+            .follow(execution, 0, |event| {
+                event["kind"] == kind && event["node"] == node
+            })
+            .await;
         let last = journal.0.last().unwrap();
         assert_eq!(last["kind"], kind, "{}", excerpt(&last.to_string()));
         journal
@@ -128,7 +152,12 @@ impl Api {
         let seen = std::cell::Cell::new(0);
         let opened = self
             .follow(execution, 0, |event| {
-                seen.set(seen.get() + usize::from(event["kind"] == "checkpoint_opened" && event["node"] == node));
+                seen.set(
+                    seen.get()
+                        + usize::from(
+                            event["kind"] == "checkpoint_opened" && event["node"] == node,
+                        ),
+                );
                 seen.get() == round
             })
             .await;
@@ -138,7 +167,8 @@ impl Api {
 
     pub async fn resolve(self, checkpoint: &Value, decision: &Value) -> Reply {
         let id = checkpoint["checkpoint_id"].as_str().unwrap();
-        self.post(&format!("/api/checkpoints/{id}/resolve"), decision).await
+        self.post(&format!("/api/checkpoints/{id}/resolve"), decision)
+            .await
     }
 
     /// Is it still there for others?
@@ -168,7 +198,10 @@ impl Stream {
         let head = client.head().await.unwrap();
         assert_eq!(head.status, 200, "{head:?}");
         assert_eq!(head.header("content-type"), Some("text/event-stream"));
-        Self { client, text: Vec::new() }
+        Self {
+            client,
+            text: Vec::new(),
+        }
     }
 
     /// None when the stream ends.
@@ -189,7 +222,11 @@ impl Stream {
 
 /// The event of a frame; none when the frame is only a comment.
 fn event(frame: &str) -> Option<Value> {
-    let field = |name: &str| frame.lines().filter_map(move |line| line.strip_prefix(name)?.strip_prefix(": "));
+    let field = |name: &str| {
+        frame
+            .lines()
+            .filter_map(move |line| line.strip_prefix(name)?.strip_prefix(": "))
+    };
     let data: Vec<_> = field("data").collect();
     if data.is_empty() {
         return None;
@@ -202,13 +239,18 @@ fn event(frame: &str) -> Option<Value> {
 
 /// A string of an answer.
 pub fn text(value: &Value) -> String {
-    value.as_str().unwrap_or_else(|| panic!("no string: {value}")).to_owned()
+    value
+        .as_str()
+        .unwrap_or_else(|| panic!("no string: {value}"))
+        .to_owned()
 }
 
 /// One node of an execution, or one item of it.
 pub fn node<'e>(execution: &'e Value, id: &str, item: Option<u64>) -> &'e Value {
     let nodes = execution["nodes"].as_array().unwrap();
-    let found = nodes.iter().find(|node| node["id"] == id && node["item"].as_u64() == item);
+    let found = nodes
+        .iter()
+        .find(|node| node["id"] == id && node["item"].as_u64() == item);
     found.unwrap_or_else(|| panic!("no node {id} {item:?}"))
 }
 

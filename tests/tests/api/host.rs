@@ -95,12 +95,23 @@ impl Drop for Host {
 }
 
 fn launch(folder: &Path, is_scratch: bool) -> Host {
-    let log = fs::File::options().create(true).append(true).open(folder.join("host.log")).unwrap();
+    let log = fs::File::options()
+        .create(true)
+        .append(true)
+        .open(folder.join("host.log"))
+        .unwrap();
     let mut command = Command::new("sh");
     command
         .args(["-c", GUARD, "guard"])
         .arg(program())
-        .args(["serve", "--listen", "127.0.0.1:0", "--app", "spin.toml", "--database"])
+        .args([
+            "serve",
+            "--listen",
+            "127.0.0.1:0",
+            "--app",
+            "spin.toml",
+            "--database",
+        ])
         .arg(format!("sqlite://{}", folder.join("x.db").display()))
         .arg("--phases")
         .arg(folder.join("phases"))
@@ -108,7 +119,14 @@ fn launch(folder: &Path, is_scratch: bool) -> Host {
         .arg(built_for_all("wasm32-wasip2/wasm/expression.wasm"))
         .current_dir(root())
         .env_remove("DATABASE_URL")
-        .env("SCRATCH", if is_scratch { folder.as_os_str() } else { "".as_ref() })
+        .env(
+            "SCRATCH",
+            if is_scratch {
+                folder.as_os_str()
+            } else {
+                "".as_ref()
+            },
+        )
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(log);
@@ -117,18 +135,32 @@ fn launch(folder: &Path, is_scratch: bool) -> Host {
     let output = guard.stdout.take().unwrap();
     let started = Instant::now();
     let mut lines = BufReader::new(output).lines().map_while(Result::ok);
-    let address = lines.find_map(|line| line.strip_prefix("listening on http://").map(str::to_owned));
+    let address =
+        lines.find_map(|line| line.strip_prefix("listening on http://").map(str::to_owned));
     let Some(address) = address else {
         let log = fs::read_to_string(folder.join("host.log")).unwrap_or_default();
-        panic!("the host ended at its start after {:?}:\n{log}", started.elapsed());
+        panic!(
+            "the host ended at its start after {:?}:\n{log}",
+            started.elapsed()
+        );
     };
     let address: SocketAddr = address.trim_end_matches('/').parse().unwrap();
-    Host { guard, input, api: Api { address, patience: Duration::from_secs(60) } }
+    Host {
+        guard,
+        input,
+        api: Api {
+            address,
+            patience: Duration::from_secs(60),
+        },
+    }
 }
 
 /// Where the workspace is.
 fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .unwrap()
+        .to_owned()
 }
 
 /// Something that `cargo xtask build` puts into the workspace's own target folder.
@@ -137,11 +169,16 @@ fn built_for_all(name: &str) -> PathBuf {
 }
 
 fn program() -> PathBuf {
-    let target = env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from);
+    let target =
+        env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from);
     existing(target.join("release/phasewright"))
 }
 
 fn existing(path: PathBuf) -> PathBuf {
-    assert!(path.exists(), "{} is missing: run `cargo xtask build` first", path.display());
+    assert!(
+        path.exists(),
+        "{} is missing: run `cargo xtask build` first",
+        path.display()
+    );
     path
 }

@@ -11,7 +11,9 @@ pub struct Journal(pub Vec<Value>);
 impl Journal {
     /// Events of a kind about a node.
     pub fn of<'j>(&'j self, kind: &'j str, node: &'j str) -> impl Iterator<Item = &'j Value> {
-        self.0.iter().filter(move |event| event["kind"] == kind && event["node"] == node)
+        self.0
+            .iter()
+            .filter(move |event| event["kind"] == kind && event["node"] == node)
     }
 
     /// How many events of a kind are about a node.
@@ -20,7 +22,7 @@ impl Journal {
     }
 
     /// The only event of a kind about a node.
-    pub fn one(&self, kind: &str, node: &str) -> &Value {
+    pub fn one<'j>(&'j self, kind: &'j str, node: &'j str) -> &'j Value {
         let found: Vec<_> = self.of(kind, node).collect();
         assert_eq!(found.len(), 1, "{kind} of {node}: {found:?}");
         found[0]
@@ -28,7 +30,9 @@ impl Journal {
 
     /// Number of the last event.
     pub fn last_seq(&self) -> u64 {
-        self.0.last().map_or(0, |event| event["seq"].as_u64().unwrap())
+        self.0
+            .last()
+            .map_or(0, |event| event["seq"].as_u64().unwrap())
     }
 
     /// What is the same in every journal that has ended: numbered without a gap, begun and ended once.
@@ -36,7 +40,10 @@ impl Journal {
         for (at, event) in self.0.iter().enumerate() {
             assert_eq!(event["seq"], at + 1, "{event}");
         }
-        let created = self.0.iter().filter(|event| event["kind"] == "execution_created");
+        let created = self
+            .0
+            .iter()
+            .filter(|event| event["kind"] == "execution_created");
         assert_eq!(created.count(), 1);
         assert_eq!(self.0[0]["kind"], "execution_created");
         assert_eq!(self.0.last().unwrap()["kind"], ends_with);
@@ -45,8 +52,15 @@ impl Journal {
     /// Every node, and every item, succeeded once: so many in all.
     pub fn each_succeeded_once(&self, count: usize) {
         let mut succeeded: HashMap<_, u32> = HashMap::new();
-        for event in self.0.iter().filter(|event| event["kind"] == "node_succeeded") {
-            let key = (event["node"].to_string(), event["payload"]["item"].to_string());
+        for event in self
+            .0
+            .iter()
+            .filter(|event| event["kind"] == "node_succeeded")
+        {
+            let key = (
+                event["node"].to_string(),
+                event["payload"]["item"].to_string(),
+            );
             *succeeded.entry(key).or_default() += 1;
         }
         let twice: Vec<_> = succeeded.iter().filter(|(_, times)| **times != 1).collect();
@@ -79,7 +93,12 @@ pub fn ms_between(earlier: &Value, later: &Value) -> i64 {
 fn ms_of_day(event: &Value) -> i64 {
     let at = event["at"].as_str().unwrap();
     let (_, time) = at.trim_end_matches('Z').split_once('T').unwrap();
-    let parts: Vec<i64> = time.split([':', '.']).map(|part| part.parse().unwrap()).collect();
-    let [hours, minutes, seconds, ms] = parts[..] else { panic!("no time in milliseconds: {at}") };
+    let parts: Vec<i64> = time
+        .split([':', '.'])
+        .map(|part| part.parse().unwrap())
+        .collect();
+    let [hours, minutes, seconds, ms] = parts[..] else {
+        panic!("no time in milliseconds: {at}")
+    };
     ((hours * 60 + minutes) * 60 + seconds) * 1000 + ms
 }

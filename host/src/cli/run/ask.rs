@@ -16,7 +16,8 @@ use crate::{
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(super) enum Ask {
     /// Ask on the terminal
-    Ask,
+    #[value(name = "ask")]
+    Terminal,
     /// Approve
     Approve,
     /// Reject
@@ -31,10 +32,10 @@ impl Ask {
         let (decision, notes) = match self {
             Self::Approve => (Decision::Approve, None),
             Self::Reject => (Decision::Reject, None),
-            Self::Ask if io::stdin().is_terminal() => {
+            Self::Terminal if io::stdin().is_terminal() => {
                 tokio::task::block_in_place(|| ask(&checkpoint))?
             }
-            Self::Ask => bail!(
+            Self::Terminal => bail!(
                 "checkpoint {:?} of node {} needs a decision, and there is no terminal to ask on; \
                  use --checkpoints approve or reject",
                 checkpoint.title,

@@ -73,7 +73,7 @@ impl Run {
                 Ok(Appended::Committed) => durable.version = version,
                 Ok(Appended::Conflict) => durable.failure = Some(CommitFailure::Conflict),
                 Ok(Appended::Duplicate(keyed)) => {
-                    durable.failure = Some(CommitFailure::Duplicate(keyed))
+                    durable.failure = Some(CommitFailure::Duplicate(keyed));
                 }
                 Err(error) => durable.failure = Some(CommitFailure::Store(error)),
             });

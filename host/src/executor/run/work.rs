@@ -10,8 +10,8 @@ use crate::{
 };
 
 impl Run {
-    pub(super) fn perform(&mut self, action: Action) {
-        match action {
+    pub(super) fn perform(&mut self, action: &Action) {
+        match *action {
             Action::Prepare(node) => self.prepare(node),
             Action::Run {
                 node,

@@ -61,13 +61,15 @@ impl Store for Gate {
     ) -> Result<Vec<Recorded>, StoreError> {
         self.inner.events(execution, after, limit).await
     }
-    async fn due(
+    async fn unfinished(
         &self,
-        now: Timestamp,
         after: Option<ExecutionId>,
         limit: u32,
     ) -> Result<Vec<ExecutionId>, StoreError> {
-        self.inner.due(now, after, limit).await
+        self.inner.unfinished(after, limit).await
+    }
+    async fn woken(&self, now: Timestamp, limit: u32) -> Result<Vec<ExecutionId>, StoreError> {
+        self.inner.woken(now, limit).await
     }
     async fn put_definition(
         &self,
@@ -219,9 +221,9 @@ async fn what_gathers_is_one_commit_and_one_append_per_execution() {
     for text in ["first", "second"] {
         assert!(store.blob(blob(text).0).await.unwrap().is_some());
     }
-    let due = |now| store.due(Timestamp(now), None, 10);
-    assert!(!due(4).await.unwrap().contains(&a));
-    assert!(due(5).await.unwrap().contains(&a));
+    let woken = |now| store.woken(Timestamp(now), 10);
+    assert!(!woken(4).await.unwrap().contains(&a));
+    assert!(woken(5).await.unwrap().contains(&a));
     eventually(|| harness.is_forgotten()).await;
 }
 

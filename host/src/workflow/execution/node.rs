@@ -43,7 +43,7 @@ pub enum Stage {
 }
 
 /// A node of an execution.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct NodeState {
     /// Where it stands.
     pub stage: Stage,
@@ -69,7 +69,7 @@ pub struct NodeState {
 }
 
 /// One item of a node, or the only one.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Slot {
     /// Where it stands.
     pub state: SlotState,

@@ -8,10 +8,6 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures::stream::BoxStream;
 
-#[expect(
-    clippy::pedantic,
-    reason = "generated; the documentation is in the WIT"
-)]
 pub(crate) mod bindings {
     wasmtime::component::bindgen!({
         path: "../wit/workflow",

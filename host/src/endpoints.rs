@@ -203,7 +203,7 @@ impl Endpoint {
     pub async fn handle(
         &self,
         request: http::Request<WasiBody>,
-    ) -> Result<http::Response<Awaited<WasiBody>>, Failure> {
+    ) -> Result<http::Response<Awaited>, Failure> {
         let start = Instant::now();
         let (interest, asked) = interest();
         match self.handler.handle(asked, request).await {

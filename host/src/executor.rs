@@ -8,12 +8,14 @@
 //! could not commit is dropped and read back from the store.
 
 mod attempt;
+mod command;
 mod evaluate;
 mod inbox;
 mod run;
 
 pub use evaluate::Bindings;
-pub use run::{CommandError, Started, summary};
+pub use command::{CommandError, Started};
+pub use run::summary;
 
 use std::{
     collections::HashMap,
@@ -35,7 +37,8 @@ use crate::{
     store::{StartKey, Store, StoreError, Summary, Writer},
     workflow::{Definition, Event, Execution, ExecutionId, Input, Version, WorkflowId},
 };
-use run::{Begin, Reply, Run, Wake};
+use command::Reply;
+use run::{Begin, Run, Wake};
 
 /// Executions in memory at a time. More are refused rather than left to fill the
 /// memory; those that wait for a person or for long are not in memory.

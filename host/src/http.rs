@@ -168,9 +168,10 @@ impl Server {
     async fn accept(&self, stopped: &watch::Receiver<bool>) -> std::convert::Infallible {
         let limits = Arc::new(self.limits);
         loop {
-            let place = self.connections.place().await;
             match self.listener.accept().await {
                 Ok((stream, client)) => {
+                    // Until there is a place, neither this client is served nor another accepted.
+                    let place = self.connections.place().await;
                     quick(&stream);
                     let connection = connection::Connection {
                         client,

@@ -330,36 +330,6 @@ pub enum CheckpointStatus {
     Cancelled,
 }
 
-impl CheckpointStatus {
-    /// Its name in the store and in HTTP.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Pending => "pending",
-            Self::Approved => "approved",
-            Self::Edited => "edited",
-            Self::Rejected => "rejected",
-            Self::Expired => "expired",
-            Self::Cancelled => "cancelled",
-        }
-    }
-}
-
-impl CheckpointState {
-    /// Which state it is.
-    pub fn status(&self) -> CheckpointStatus {
-        let Self::Closed { outcome, .. } = self else {
-            return CheckpointStatus::Pending;
-        };
-        match outcome {
-            CheckpointOutcome::Approved => CheckpointStatus::Approved,
-            CheckpointOutcome::Edited(_) => CheckpointStatus::Edited,
-            CheckpointOutcome::Rejected => CheckpointStatus::Rejected,
-            CheckpointOutcome::Expired => CheckpointStatus::Expired,
-            CheckpointOutcome::Cancelled => CheckpointStatus::Cancelled,
-        }
-    }
-}
-
 /// A definition to store.
 #[derive(Debug, Clone)]
 pub struct NewDefinition {

@@ -5,6 +5,7 @@
 //! as a value, and the same events always give the same execution.
 
 mod definition;
+mod depth;
 mod event;
 mod execution;
 mod id;
@@ -14,8 +15,9 @@ mod time;
 
 pub use definition::{
     Checkpoint, Definition, Draft, ITEMS_MAX, Join, NEEDS_MAX, NODES_MAX, Node, NodeIndex,
-    OnExpiry, OnFailure, OnReject, Retry, Violation,
+    OnExpiry, OnFailure, OnReject, ROUNDS_MAX, Retry, Violation,
 };
+pub use depth::{DEPTH_MAX, is_deeper_than};
 pub use event::{ArtifactRef, Decision, Event, Failure, FailureKind, Json, Level, Recorded};
 pub use execution::{
     Action, End, Ending, Execution, ExecutionScope, IllegalTransition, Input, NodeState, Origin,

@@ -6,7 +6,10 @@
 
 use std::{
     pin::Pin,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
     task::{Context, Poll, ready},
     time::{Duration, Instant},
 };
@@ -66,7 +69,7 @@ impl HandlerState for Handler {
         store.limiter(|state| &mut state.memory);
         let busy = self.limits.busy;
         store.epoch_deadline_callback(move |store| {
-            if store.data().worker.busy_for() > busy {
+            if store.data().worker.tick() > busy {
                 wasmtime::bail!("computed for more than {busy:?} without a pause");
             }
             Ok(UpdateDeadline::Yield(1))
@@ -96,8 +99,10 @@ impl HandlerState for Handler {
 pub(super) struct Worker {
     /// The requests whose response is still waited for or read, and maybe others.
     requests: Mutex<Vec<(GuestTaskId, Asked)>>,
-    /// Since when the guest has computed without letting the worker look after itself.
+    /// Since when the guest has computed without a pause.
     busy_since: Mutex<Option<Instant>>,
+    /// Whether the guest has been interrupted since the worker was last looked at.
+    ticked: AtomicBool,
 }
 
 impl Worker {
@@ -125,8 +130,9 @@ impl Worker {
             .count()
     }
 
-    /// Called at every tick of a guest that computes.
-    fn busy_for(&self) -> Duration {
+    /// Called at every tick of a guest that computes, just before it gives way.
+    fn tick(&self) -> Duration {
+        self.ticked.store(true, Relaxed);
         lock(&self.busy_since)
             .get_or_insert_with(Instant::now)
             .elapsed()
@@ -135,6 +141,20 @@ impl Worker {
     /// The guest waits, or changes over from one task to another.
     fn pause(&self) {
         *lock(&self.busy_since) = None;
+    }
+
+    /// Called whenever the worker gives its thread back: because of a tick, or to wait.
+    fn look(&self) {
+        if !self.ticked.swap(false, Relaxed) {
+            self.pause();
+        }
+    }
+
+    /// Tells those who read a response that its rest will never come.
+    fn fail(&self) {
+        for (_, asked) in &*lock(&self.requests) {
+            asked.fail();
+        }
     }
 }
 
@@ -184,6 +204,8 @@ impl WorkerState for Acceptance {
 
     fn drop(&self, store: Store<State>, result: Result<(), wasmtime::Error>) {
         if let Err(error) = result {
+            // Before the store goes, and with it the other ends of the bodies.
+            self.worker.fail();
             let component = &*self.name;
             let said = store.data().last_words.text();
             // The reason without the trace of calls, which says little about stripped code.
@@ -213,6 +235,7 @@ impl WorkerExpiration for Expiration {
         status: WorkerStatus,
         since: Instant,
     ) -> Poll<()> {
+        self.worker.look();
         loop {
             let deadline = match status {
                 WorkerStatus::Idle => since + self.limits.idle,

@@ -99,8 +99,7 @@ impl Manifest {
 }
 
 fn line_of(text: &str, offset: usize) -> usize {
-    let before = &text.as_bytes()[..offset.min(text.len())];
-    before.iter().filter(|byte| **byte == b'\n').count() + 1
+    text.get(..offset).unwrap_or(text).matches('\n').count() + 1
 }
 
 /// The file as it is written. A key that is missing here is one the host refuses.

@@ -98,7 +98,6 @@ fn check_segment(segment: &str, before: &[&str]) -> Result<(), &'static str> {
             Err("has a capture with a name that is not letters, digits, `-` and `_`")
         }
         Some(_) if before.contains(&segment) => Err("has two captures of one name"),
-        Some(_) => Ok(()),
         None if segment.is_empty() => Err("has an empty segment"),
         None if segment == "..." => Err("has `...` before its end"),
         None if segment == "." || segment == ".." => Err("has a dot segment, which never matches"),
@@ -106,7 +105,7 @@ fn check_segment(segment: &str, before: &[&str]) -> Result<(), &'static str> {
         None if !segment.chars().all(is_text) => {
             Err("has a character that no path segment has unescaped")
         }
-        None => Ok(()),
+        Some(_) | None => Ok(()),
     }
 }
 

@@ -15,13 +15,13 @@ use http_body::{Body, Frame, SizeHint};
 use http_body_util::Full;
 use hyper::body::Incoming;
 use tokio::time::{Sleep, sleep};
-use wasmtime_wasi_http::{Error, WasiBody};
+use wasmtime_wasi_http::Error;
 
 use crate::endpoints::Awaited;
 
 /// What is sent to the client: the component's body or the host's own words.
 pub(super) enum ResponseBody {
-    Endpoint(Awaited<WasiBody>),
+    Endpoint(Awaited),
     Host(Full<Bytes>),
 }
 
@@ -137,13 +137,11 @@ impl Body for RequestBody {
             None => return Poll::Ready(None),
         };
         let bytes = frame.data_ref().map_or(0, Buf::remaining) as u64;
-        match self.bytes_left.checked_sub(bytes) {
-            Some(left) => self.bytes_left = left,
-            None => {
-                let max = self.bytes_max;
-                return self.cut(Cut::TooLarge, Error::HttpRequestBodySize(Some(max)));
-            }
-        }
+        let Some(left) = self.bytes_left.checked_sub(bytes) else {
+            let max = self.bytes_max;
+            return self.cut(Cut::TooLarge, Error::HttpRequestBodySize(Some(max)));
+        };
+        self.bytes_left = left;
         Poll::Ready(Some(Ok(frame)))
     }
 

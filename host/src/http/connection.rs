@@ -50,21 +50,18 @@ impl Connection {
                 .max_headers(limits.headers)
                 .serve_connection(TokioIo::new(stream), service)
         );
-        let ended = tokio::select! {
+        let mut ended = tokio::select! {
             biased;
             ended = &mut connection => Some(ended),
             _ = stopped.wait_for(|stopping| *stopping) => None,
         };
-        let ended = match ended {
-            Some(ended) => Some(ended),
-            None => {
-                connection.as_mut().graceful_shutdown();
-                tokio::select! {
-                    ended = &mut connection => Some(ended),
-                    () = time_is_up(&mut stopped) => None,
-                }
-            }
-        };
+        if ended.is_none() {
+            connection.as_mut().graceful_shutdown();
+            ended = tokio::select! {
+                ended = &mut connection => Some(ended),
+                () = time_is_up(&mut stopped) => None,
+            };
+        }
         // What ends a connection early (the client went away, sent nonsense, or was too
         // slow) has been answered as far as that is possible.
         if let Some(Err(error)) = ended {

@@ -5,15 +5,17 @@
 //! whatever becomes of the domain types. A change of the format is a new version, and
 //! the old arms stay.
 
-use std::collections::BTreeMap;
+mod checkpoint;
+
+use std::{collections::BTreeMap, fmt::Display, str::FromStr};
 
 use serde::{Deserialize, Serialize, ser::SerializeMap};
 use sqlx::FromRow;
 use uuid::Uuid;
 
-use super::{
-    CheckpointOutcome, CheckpointRow, CheckpointState, Keyed, StoreError, StoredDefinition, Summary,
-};
+pub(super) use checkpoint::{CheckpointColumns, encode_checkpoint};
+
+use super::{Keyed, StoreError, StoredDefinition, Summary};
 use crate::workflow::{
     ArtifactRef, CheckpointId, Decision, Digest, Event, ExecutionId, Failure, Json, Level, NodeId,
     PhaseName, Recorded, Timestamp, Version, WorkflowId,
@@ -248,123 +250,12 @@ impl KeyedRow {
     /// The execution in this row.
     pub fn decode(&self) -> Result<Keyed, StoreError> {
         let execution = ExecutionId(decode_id(&self.id)?);
-        let request = <[u8; 32]>::try_from(self.request.as_slice()).map_err(|_| {
-            corrupt(
-                format!("execution {execution}"),
-                "request is no digest".into(),
-            )
-        })?;
+        let request = <[u8; 32]>::try_from(self.request.as_slice())
+            .map_err(|_| corrupt(format!("execution {execution}"), "request is no digest"))?;
         Ok(Keyed {
             execution,
             request: Digest(request),
         })
-    }
-}
-
-/// A row of `checkpoints`.
-#[derive(Debug, Clone, FromRow)]
-pub(super) struct CheckpointColumns {
-    pub id: Vec<u8>,
-    pub execution: Vec<u8>,
-    pub workflow: String,
-    pub node: String,
-    pub status: String,
-    pub created_at: i64,
-    pub closed_at: Option<i64>,
-    pub codec: i64,
-    pub payload: String,
-}
-
-/// What of a checkpoint nothing is looked up by.
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct CheckpointPayload {
-    title: String,
-    instructions: Option<String>,
-    proposed: Json,
-    /// The output that takes its place, when it was edited.
-    edited: Option<Json>,
-    notes: Option<String>,
-    by: Option<String>,
-}
-
-/// `closed_at` and the payload of a checkpoint; the rest is in the row as it is.
-pub(super) fn encode_checkpoint(
-    row: &CheckpointRow,
-) -> Result<(Option<Timestamp>, String), StoreError> {
-    let (edited, notes, by, closed_at) = match &row.state {
-        CheckpointState::Pending => (None, None, None, None),
-        CheckpointState::Closed {
-            outcome,
-            notes,
-            by,
-            at,
-        } => {
-            let edited = match outcome {
-                CheckpointOutcome::Edited(content) => Some(content.clone()),
-                _ => None,
-            };
-            (edited, notes.clone(), by.clone(), Some(*at))
-        }
-    };
-    let payload = serde_json::to_string(&CheckpointPayload {
-        title: row.title.clone(),
-        instructions: row.instructions.clone(),
-        proposed: row.proposed.clone(),
-        edited,
-        notes,
-        by,
-    });
-    Ok((closed_at, payload.map_err(unwritable)?))
-}
-
-impl CheckpointColumns {
-    /// The checkpoint in this row.
-    pub fn decode(self) -> Result<CheckpointRow, StoreError> {
-        let id = decode_id(&self.id)?;
-        let execution = decode_id(&self.execution)?;
-        self.row(CheckpointId(id), ExecutionId(execution))
-            .map_err(|reason| corrupt(format!("checkpoint {id} of execution {execution}"), reason))
-    }
-
-    fn row(self, id: CheckpointId, execution: ExecutionId) -> Result<CheckpointRow, String> {
-        known(self.codec)?;
-        let payload: CheckpointPayload =
-            serde_json::from_str(&self.payload).map_err(|error| error.to_string())?;
-        let state = match read_outcome(&self.status, payload.edited)? {
-            None => CheckpointState::Pending,
-            Some(outcome) => CheckpointState::Closed {
-                outcome,
-                notes: payload.notes,
-                by: payload.by,
-                at: Timestamp(self.closed_at.ok_or("it is closed at no time")?),
-            },
-        };
-        Ok(CheckpointRow {
-            id,
-            execution,
-            workflow: parse(self.workflow)?,
-            node: parse(self.node)?,
-            title: payload.title,
-            instructions: payload.instructions,
-            proposed: payload.proposed,
-            created_at: Timestamp(self.created_at),
-            state,
-        })
-    }
-}
-
-/// None while it is pending.
-fn read_outcome(status: &str, edited: Option<Json>) -> Result<Option<CheckpointOutcome>, String> {
-    match status {
-        "pending" => Ok(None),
-        "approved" => Ok(Some(CheckpointOutcome::Approved)),
-        // An output of `null` reads as none.
-        "edited" => Ok(Some(CheckpointOutcome::Edited(edited.unwrap_or_default()))),
-        "rejected" => Ok(Some(CheckpointOutcome::Rejected)),
-        "expired" => Ok(Some(CheckpointOutcome::Expired)),
-        "cancelled" => Ok(Some(CheckpointOutcome::Cancelled)),
-        _ => Err(format!("unknown status {status:?}")),
     }
 }
 
@@ -403,22 +294,23 @@ pub(super) fn encode_document(document: &Json) -> Result<String, StoreError> {
     serde_json::to_string(document).map_err(unwritable)
 }
 
-/// Text for a plain text column: without NUL, which neither PostgreSQL's text nor
-/// SQLite's JSON functions can hold. (In payloads JSON escapes it.)
+/// Text for a plain text column: without NUL, which neither `PostgreSQL`'s text nor
+/// `SQLite`'s JSON functions can hold. (In payloads JSON escapes it.)
 pub(super) fn plain(text: &str) -> String {
     text.replace('\0', "\u{fffd}")
 }
 
 /// An id from its 16 bytes.
 pub(super) fn decode_id(bytes: &[u8]) -> Result<Uuid, StoreError> {
-    Uuid::from_slice(bytes).map_err(|_| corrupt("an id".into(), format!("{bytes:?}")))
+    Uuid::from_slice(bytes).map_err(|_| corrupt("an id", format!("{bytes:?}")))
 }
 
 /// Something stored cannot be read.
-pub(super) fn corrupt(place: String, reason: String) -> StoreError {
-    StoreError::Corrupt(place + ": " + &reason)
+pub(super) fn corrupt(place: impl Display, reason: impl Display) -> StoreError {
+    StoreError::Corrupt(format!("{place}: {reason}"))
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "for map_err")]
 fn unwritable(error: serde_json::Error) -> StoreError {
     StoreError::Invalid(error.to_string())
 }
@@ -430,7 +322,8 @@ fn known(codec: i64) -> Result<(), String> {
     }
 }
 
-fn parse<T: std::str::FromStr<Err: ToString>>(text: String) -> Result<T, String> {
+#[expect(clippy::needless_pass_by_value, reason = "for map")]
+fn parse<T: FromStr<Err: Display>>(text: String) -> Result<T, String> {
     text.parse().map_err(|error: T::Err| error.to_string())
 }
 

@@ -46,7 +46,7 @@ macro_rules! conformance {
             journal::big_payloads_come_back,
             journal::everything_survives_a_restart,
             journal::many_writers_make_no_gap,
-            lists::due_is_what_needs_a_host,
+            lists::what_needs_a_host_is_found,
             lists::executions_are_listed_newest_first,
             lists::checkpoints_are_listed_newest_first,
             lists::a_checkpoint_changes_its_state,

@@ -1,4 +1,4 @@
-//! The store in a SQLite file, owned by one host.
+//! The store in a `SQLite` file, owned by one host.
 //!
 //! One connection writes, a few read; each is a thread of the driver. **Invariant:**
 //! the writing connection is never in a transaction while nobody uses it: who takes it
@@ -24,7 +24,7 @@ use super::{Append, Appended, Journal, NewDefinition, PutDefinition, Queries, St
 use crate::workflow::{Digest, ExecutionId, Recorded, Timestamp};
 use error::unavailable;
 
-/// A SQLite database file and the right to be the only one who writes to it.
+/// A `SQLite` database file and the right to be the only one who writes to it.
 #[derive(Debug)]
 pub struct SqliteStore {
     /// How the writing connection is opened.

@@ -10,6 +10,7 @@ mod chain;
 
 use std::{
     collections::{HashMap, VecDeque, hash_map::Entry},
+    iter,
     sync::Arc,
 };
 
@@ -216,10 +217,10 @@ impl Batch {
         };
         for (waiters, outcome) in self.waiters.into_iter().zip(outcomes) {
             let later = after(&outcome).unwrap_or(Ok(Appended::Committed));
-            let mut next = outcome;
-            for waiter in waiters {
-                waiter.tell(next);
-                next = later.clone();
+            // The first hears exactly what happened.
+            let each = iter::once(outcome).chain(iter::repeat(later));
+            for (waiter, outcome) in waiters.into_iter().zip(each) {
+                waiter.tell(outcome);
             }
         }
     }

@@ -3,6 +3,8 @@
 mod draft;
 mod fields;
 mod link;
+#[cfg(test)]
+mod tests;
 
 pub use draft::Draft;
 pub use fields::Violation;
@@ -22,6 +24,10 @@ pub const NODES_MAX: usize = 10_000;
 pub const NEEDS_MAX: usize = 100_000;
 /// Items of one fan-out: as many as there may be nodes.
 pub const ITEMS_MAX: usize = 10_000;
+
+/// Rounds of a node whose checkpoint sends it back: as many as there may be attempts.
+/// A checkpoint that rejects when it expires would else go round until the deadline.
+pub const ROUNDS_MAX: u32 = 100;
 
 /// A workflow document that is known to be acyclic, linked and within limits.
 /// A value of this type cannot be wrong; [`Draft`] is the way to one.
@@ -192,7 +198,7 @@ pub struct Checkpoint {
 pub enum OnReject {
     /// The node fails.
     Fail,
-    /// The node runs again, with the reviewer's notes.
+    /// The node runs again, with the reviewer's notes; in its last round it fails.
     Rerun,
 }
 

@@ -221,11 +221,11 @@ pub enum FailureKind {
     Permanent,
     /// The phase trapped or panicked.
     Trapped,
-    /// A wall-clock or CPU-time limit ran out.
+    /// A wall-clock or CPU-time limit ran out, or nobody decided at a checkpoint in time.
     TimedOut,
     /// A limit on memory, output, artifacts or log was exceeded.
     LimitExceeded,
-    /// A reviewer rejected the output, or nobody decided in time.
+    /// A reviewer rejected the output, or an expired checkpoint counted as rejected.
     Rejected,
     /// The phase is not there any more.
     Unavailable,

@@ -7,13 +7,15 @@
 
 mod decide;
 mod fold;
+mod input;
 mod node;
 mod settle;
+mod tally;
 #[cfg(test)]
 mod tests;
 
-pub use decide::{Action, Input, Prepared, Refusal, Step};
 pub use fold::IllegalTransition;
+pub use input::{Action, Input, Prepared, Refusal, Step};
 pub use node::{NodeState, Slot, SlotState, Stage};
 
 use std::{
@@ -25,6 +27,7 @@ use super::{
     CheckpointId, Definition, Digest, ExecutionId, ExecutionStatus, Failure, Json, NodeId,
     NodeIndex, NodeScope, PhaseName, Scope, Timestamp, Version,
 };
+use tally::Tally;
 
 /// One run of one version of a definition.
 #[derive(Debug, Clone)]
@@ -42,13 +45,10 @@ pub struct Execution {
     /// Whether it goes on, or how it ended.
     pub end: Option<End>,
     nodes: Vec<NodeState>,
-    /// Nodes that are not over.
-    open_nodes: usize,
-    failed_nodes: usize,
-    awaiting_nodes: usize,
-    running_slots: u32,
+    tally: Tally,
     timers: BTreeSet<(Timestamp, Timer)>,
     checkpoints: BTreeMap<CheckpointId, NodeIndex>,
+    /// What to begin when there is room, and perhaps what has been begun already.
     agenda: VecDeque<Task>,
     consequences: VecDeque<Consequence>,
     /// Work that has been given out and leaves no trace in the journal until it
@@ -108,8 +108,8 @@ enum Timer {
 enum Task {
     /// Evaluate `when` and `for_each`.
     Prepare(NodeIndex),
-    /// Start the next attempt.
-    Start(NodeIndex, Option<u32>),
+    /// Start the attempt of this number.
+    Start(NodeIndex, Option<u32>, u32),
 }
 
 /// Something that follows from the events so far.
@@ -132,7 +132,10 @@ impl Execution {
                 Ending::TimedOut => ExecutionStatus::TimedOut,
             },
             None if self.started_at.is_none() => ExecutionStatus::Pending,
-            None if self.awaiting_nodes > 0 && self.is_waiting() && !self.has_retries() => {
+            None if self.tally.awaiting_nodes > 0
+                && self.tally.retrying_slots == 0
+                && self.is_waiting() =>
+            {
                 ExecutionStatus::AwaitingCheckpoint
             }
             None => ExecutionStatus::Running,
@@ -165,10 +168,9 @@ impl Execution {
     /// Does nothing happen until a timer fires or a command comes?
     pub fn is_waiting(&self) -> bool {
         !self.is_over()
-            && self.running_slots == 0
-            && self.preparing.is_empty()
-            && self.agenda.is_empty()
-            && !self.is_finishing
+            && self.tally.open_nodes > 0
+            && self.tally.running_slots == 0
+            && self.tally.startable == 0
     }
 
     /// When to wake it with [`Input::Tick`].
@@ -213,12 +215,6 @@ impl Execution {
             ))
         });
         Arc::new(serde_json::Value::Object(outputs.collect()))
-    }
-
-    fn has_retries(&self) -> bool {
-        self.timers
-            .iter()
-            .any(|(_, timer)| matches!(timer, Timer::Retry(..)))
     }
 }
 

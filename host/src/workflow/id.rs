@@ -167,7 +167,7 @@ impl FromStr for Digest {
     type Err = IdError;
     fn from_str(text: &str) -> Result<Self, IdError> {
         let error = || IdError::Digest(excerpt(text));
-        if text.len() != 64 || !text.is_ascii() {
+        if text.len() != 64 || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
             return Err(error());
         }
         let mut digest = [0; 32];

@@ -6,21 +6,29 @@
 //! any other is CEL and evaluated in a sandbox by whoever renders.
 
 mod path;
+mod place;
 mod render;
 mod scan;
+#[cfg(test)]
+mod tests;
 
 pub use path::{NodeScope, Path, Scope};
+pub use place::escape_pointer;
 pub use render::{RENDERED_BYTES_MAX, RenderError};
 
 use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::{Json, NodeId};
+use super::{DEPTH_MAX, Json, NodeId};
+use place::Place;
 use scan::Piece;
 
 /// Longest expression, in bytes: room for a screenful, and parsing it stays cheap.
 pub const EXPRESSION_BYTES_MAX: usize = 4096;
+
+/// Most errors that are collected in one template: more help nobody.
+const ERRORS_MAX: usize = 1000;
 
 /// A JSON value with expressions in it.
 #[derive(Debug, Clone, PartialEq)]
@@ -85,35 +93,38 @@ pub type TemplateError = (String, String);
 impl Template {
     /// Reads a template, adding what is wrong with it to `errors`.
     pub fn read(value: &Value, errors: &mut Vec<TemplateError>) -> Self {
-        read(value, String::new(), errors)
+        read(value, &Place::ROOT, errors).unwrap_or_else(|| constant(value))
     }
 
-    /// All expressions, with their JSON Pointers below the template.
+    /// All expressions, with their JSON Pointers below the template (long ones are cut).
     pub fn expressions(&self) -> Vec<(String, &Expression)> {
         let mut found = Vec::new();
-        self.collect(String::new(), &mut found);
+        self.visit(&Place::ROOT, &mut |place, expression| {
+            found.push((place.pointer(), expression));
+        });
         found
     }
 
-    fn collect<'t>(&'t self, pointer: String, found: &mut Vec<(String, &'t Expression)>) {
+    /// Visits all expressions in the order in which they are rendered.
+    fn visit<'t>(&'t self, place: &Place, visit: &mut impl FnMut(&Place, &'t Expression)) {
         match self {
             Self::Constant(_) => {}
-            Self::Expression(expression) => found.push((pointer, expression)),
+            Self::Expression(expression) => visit(place, expression),
             Self::Text(pieces) => {
                 for piece in pieces {
                     if let TextPiece::Expression(expression) = piece {
-                        found.push((pointer.clone(), expression));
+                        visit(place, expression);
                     }
                 }
             }
             Self::List(items) => {
                 for (index, item) in items.iter().enumerate() {
-                    item.collect(format!("{pointer}/{index}"), found);
+                    item.visit(&place.index(index), visit);
                 }
             }
             Self::Object(fields) => {
                 for (name, field) in fields {
-                    field.collect(format!("{pointer}/{}", escape_pointer(name)), found);
+                    field.visit(&place.name(name), visit);
                 }
             }
         }
@@ -162,58 +173,50 @@ impl Expression {
     }
 }
 
-/// A reference token of a JSON Pointer (RFC 6901).
-pub fn escape_pointer(token: &str) -> String {
-    token.replace('~', "~0").replace('/', "~1")
+fn constant(value: &Value) -> Template {
+    Template::Constant(Arc::new(value.clone()))
 }
 
-fn read(value: &Value, pointer: String, errors: &mut Vec<TemplateError>) -> Template {
+/// None for a constant, so that a value is copied once and not on every level.
+fn read(value: &Value, place: &Place, errors: &mut Vec<TemplateError>) -> Option<Template> {
+    if matches!(value, Value::Array(_) | Value::Object(_)) && place.depth() >= DEPTH_MAX {
+        let message = format!("is nested deeper than {DEPTH_MAX} levels");
+        add(errors, place, message);
+        return None;
+    }
     match value {
-        Value::String(text) => read_text(text, pointer, errors),
+        Value::Null | Value::Bool(_) | Value::Number(_) => None,
+        Value::String(text) => read_text(text, place, errors),
         Value::Array(items) => {
-            let items: Vec<_> = items
-                .iter()
-                .enumerate()
-                .map(|(index, item)| read(item, format!("{pointer}/{index}"), errors))
-                .collect();
-            if items
-                .iter()
-                .all(|item| matches!(item, Template::Constant(_)))
-            {
-                Template::Constant(Arc::new(value.clone()))
-            } else {
-                Template::List(items)
+            let read_item = |(index, item)| read(item, &place.index(index), errors);
+            let read_items: Vec<_> = items.iter().enumerate().map(read_item).collect();
+            if read_items.iter().all(Option::is_none) {
+                return None;
             }
+            let filled = items.iter().zip(read_items);
+            let filled = filled.map(|(item, read)| read.unwrap_or_else(|| constant(item)));
+            Some(Template::List(filled.collect()))
         }
         Value::Object(fields) => {
-            let fields: Vec<_> = fields
-                .iter()
-                .map(|(name, field)| {
-                    let pointer = format!("{pointer}/{}", escape_pointer(name));
-                    (name.clone(), read(field, pointer, errors))
-                })
-                .collect();
-            if fields
-                .iter()
-                .all(|(_, field)| matches!(field, Template::Constant(_)))
-            {
-                Template::Constant(Arc::new(value.clone()))
-            } else {
-                Template::Object(fields)
+            let read_field = |(name, field): (&String, _)| read(field, &place.name(name), errors);
+            let read_fields: Vec<_> = fields.iter().map(read_field).collect();
+            if read_fields.iter().all(Option::is_none) {
+                return None;
             }
-        }
-        Value::Null | Value::Bool(_) | Value::Number(_) => {
-            Template::Constant(Arc::new(value.clone()))
+            let filled = fields.iter().zip(read_fields).map(|((name, field), read)| {
+                (name.clone(), read.unwrap_or_else(|| constant(field)))
+            });
+            Some(Template::Object(filled.collect()))
         }
     }
 }
 
-fn read_text(text: &str, pointer: String, errors: &mut Vec<TemplateError>) -> Template {
+fn read_text(text: &str, place: &Place, errors: &mut Vec<TemplateError>) -> Option<Template> {
     let pieces = match scan::pieces(text) {
         Ok(pieces) => pieces,
         Err(message) => {
-            errors.push((pointer, message));
-            return Template::Constant(Arc::new(Value::Null));
+            add(errors, place, message);
+            return None;
         }
     };
     let mut read_pieces = Vec::with_capacity(pieces.len());
@@ -222,22 +225,23 @@ fn read_text(text: &str, pointer: String, errors: &mut Vec<TemplateError>) -> Te
             Piece::Literal(literal) => read_pieces.push(TextPiece::Literal(literal.to_owned())),
             Piece::Expression(source) => match Expression::read(source) {
                 Ok(expression) => read_pieces.push(TextPiece::Expression(expression)),
-                Err(message) => errors.push((pointer.clone(), message)),
+                Err(message) => add(errors, place, message),
             },
         }
     }
-    match read_pieces.as_mut_slice() {
-        [TextPiece::Expression(_)] => match read_pieces.pop() {
-            Some(TextPiece::Expression(expression)) => Template::Expression(expression),
-            _ => unreachable!("matched as one expression"),
-        },
-        pieces
-            if pieces
-                .iter()
-                .any(|piece| matches!(piece, TextPiece::Expression(_))) =>
-        {
-            Template::Text(read_pieces)
-        }
-        _ => Template::Constant(Arc::new(Value::String(text.to_owned()))),
+    let is_expression = |piece: &TextPiece| matches!(piece, TextPiece::Expression(_));
+    match <[TextPiece; 1]>::try_from(read_pieces) {
+        Ok([TextPiece::Expression(expression)]) => Some(Template::Expression(expression)),
+        Ok([TextPiece::Literal(_)]) => None,
+        Err(pieces) => pieces
+            .iter()
+            .any(is_expression)
+            .then_some(Template::Text(pieces)),
+    }
+}
+
+fn add(errors: &mut Vec<TemplateError>, place: &Place, message: String) {
+    if errors.len() < ERRORS_MAX {
+        errors.push((place.pointer(), message));
     }
 }

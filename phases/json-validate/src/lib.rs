@@ -77,7 +77,10 @@ impl Phase for JsonValidate {
         let validator = compile(&config.schema).map_err(Failure::Invalid)?;
         let document = serde_json::from_str(input.document.get())
             .map_err(|error| Failure::invalid(format!("input.document: {error}")))?;
-        let errors: Vec<_> = validator.iter_errors(&document).map(violation).collect();
+        let errors: Vec<_> = validator
+            .iter_errors(&document)
+            .map(|error| violation(&error))
+            .collect();
         if config.on_invalid == OnInvalid::Fail && !errors.is_empty() {
             return Err(Failure::Invalid(summary(&errors)));
         }
@@ -104,12 +107,12 @@ fn compile(schema: &Value) -> Result<Validator, String> {
         .with_pattern_options(PatternOptions::regex())
         .build(schema)
         .map_err(|error| {
-            let Violation { pointer, message } = violation(error);
+            let Violation { pointer, message } = violation(&error);
             format!("config.schema{pointer}: {message}")
         })
 }
 
-fn violation(error: ValidationError<'_>) -> Violation {
+fn violation(error: &ValidationError<'_>) -> Violation {
     let message = error.to_string();
     let message = match message.char_indices().nth(MESSAGE_CHARS_MAX) {
         Some((end, _)) => format!("{}…", &message[..end]),

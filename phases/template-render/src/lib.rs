@@ -13,7 +13,8 @@ use serde_json::{Map, Value};
 /// engine's limits on time and memory hold as well; this one names the template.
 const FUEL_MAX: u64 = 2_000_000;
 
-/// Macros within macros and loops within loops; deeper ones exhaust the stack of a component.
+/// Macros within macros and loops within loops. Far more than a report needs; endless recursion was
+/// seen to end here with an error rather than a trap. Deeper limits were not tried.
 const RECURSION_MAX: usize = 100;
 
 /// The phase.

@@ -44,7 +44,7 @@ async fn ambiguous_paths_reach_no_component() -> Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn malformed_requests_are_refused() -> Result<()> {
     let app = App::start(Options::default()).await?;
-    let big = "x".repeat(70_000);
+    let big = "x".repeat(200_000);
     let many = "a: b\r\n".repeat(101);
     let cases = [
         "nonsense\r\n\r\n".to_owned(),
@@ -126,7 +126,7 @@ async fn a_body_that_nobody_reads_does_no_harm() -> Result<()> {
     for _ in 0..20 {
         let mut client = app.client().await?;
         let reply = client
-            .request("POST", "/misbehave/deaf", "", &[b'x'; 50_000])
+            .request("POST", "/misbehave/deaf", "", &vec![b'x'; 50_000])
             .await?;
         assert_eq!(reply.status, 200);
     }
@@ -154,6 +154,6 @@ async fn slow_clients_are_let_go() -> Result<()> {
         .await?;
     client.reply(false).await?.is_problem(408, "body");
 
-    crate::app::eventually("all connections closed", || app.connections.open() <= 1).await;
+    crate::app::eventually("all connections closed", || app.connections.open() == 0).await;
     Ok(())
 }

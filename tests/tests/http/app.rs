@@ -24,7 +24,7 @@ pub struct App {
     pub engine: Arc<Script>,
     pub connections: Connections,
     stop: Option<oneshot::Sender<()>>,
-    served: JoinHandle<()>,
+    serving: JoinHandle<()>,
 }
 
 /// What to run with.
@@ -79,6 +79,9 @@ pub fn manifest() -> Result<Manifest> {
 
 impl App {
     pub async fn start(options: Options) -> Result<Self> {
+        // What the host logs is shown with a test that fails.
+        let log = tracing_subscriber::fmt().with_test_writer();
+        drop(log.with_env_filter("phasewright=debug").try_init());
         let engine = Arc::new(Script::default());
         let as_engine: Arc<dyn Engine> = engine.clone();
         let endpoints = Endpoints::load(&wasm(), manifest()?, &as_engine, options.endpoints)?;
@@ -91,7 +94,7 @@ impl App {
         .await?;
         let address = server.address();
         let (stop, stopped) = oneshot::channel::<()>();
-        let served = tokio::spawn(server.serve(async {
+        let serving = tokio::spawn(server.serve(async {
             drop(stopped.await);
         }));
         Ok(Self {
@@ -99,7 +102,7 @@ impl App {
             engine,
             connections: options.connections,
             stop: Some(stop),
-            served,
+            serving,
         })
     }
 
@@ -114,7 +117,7 @@ impl App {
 
     /// Waits until it has stopped.
     pub async fn stopped(self) -> Result<()> {
-        Ok(self.served.await?)
+        Ok(self.serving.await?)
     }
 }
 

@@ -46,7 +46,7 @@ async fn every_route_reaches_its_component() -> Result<()> {
             Some(36),
             "{path}"
         );
-        if !path.ends_with(".md") {
+        if !path.ends_with("/report.md") {
             assert_eq!(
                 reply.header("content-type"),
                 Some("application/json"),

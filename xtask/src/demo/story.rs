@@ -61,7 +61,6 @@ impl Story {
             input: json!({
                 "flights_csv": read("flights-2013-07-01.csv")?,
                 "airlines_csv": read("airlines.csv")?,
-                "date": "2013-07-01",
             }),
         })
     }

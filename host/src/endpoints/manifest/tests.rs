@@ -1,3 +1,5 @@
+//! Good manifests, and bad ones with what is said about them.
+
 use std::path::Path;
 
 use super::{Manifest, ManifestError};

@@ -1,3 +1,5 @@
+//! Spin's route rules.
+
 use super::{Route, RouteError, Routes};
 
 fn routes(sources: &[&'static str]) -> Routes<&'static str> {

@@ -1,10 +1,15 @@
+//! Golden payloads: what is on disk stays readable.
+
 use std::collections::BTreeSet;
 
 use serde_json::json;
 
 use super::*;
-use crate::store::conformance::examples::{
-    NOW, checkpoint, checkpoint_id, closed, document, every_event, execution,
+use crate::store::{
+    CheckpointOutcome,
+    conformance::examples::{
+        NOW, checkpoint, checkpoint_id, closed, document, every_event, execution,
+    },
 };
 
 fn row_of(event: &Event) -> EventRow {
@@ -53,10 +58,12 @@ fn a_checkpoint_is_frozen() {
     );
 }
 
+type Change = fn(&mut EventRow);
+
 #[test]
 fn what_cannot_be_read_names_its_place() {
     let started = row_of(&every_event()[7].0);
-    let changed: [(&str, fn(&mut EventRow)); 9] = [
+    let changed: [(&str, Change); 9] = [
         ("unknown codec version 2", |row| row.codec = 2),
         ("unknown kind \"node_dreamt\"", |row| {
             row.kind = "node_dreamt".into();

@@ -4,7 +4,10 @@ use std::{
     collections::HashMap,
     io::{BufRead, BufReader, Write},
     process::{Command, Stdio},
+    sync::Arc,
 };
+
+use tokio::sync::Semaphore;
 
 use super::{
     TestDatabase,
@@ -12,7 +15,7 @@ use super::{
     open,
 };
 use crate::{
-    store::{Appended, Writer},
+    store::{Appended, Store, Writer},
     workflow::ExecutionId,
 };
 
@@ -27,6 +30,9 @@ const APPENDS_PER_KILL: u32 = 150;
 
 /// Executions that the child appends to.
 const EXECUTIONS: u128 = 20;
+
+/// Appends of one execution that are on their way; some of them travel merged.
+const IN_FLIGHT: usize = 3;
 
 pub async fn nothing_acknowledged_is_lost_by_a_kill(database: &dyn TestDatabase) {
     let mut acknowledged = HashMap::<ExecutionId, u64>::new();
@@ -90,28 +96,32 @@ async fn child() {
     let store = crate::store::open(&url).await.unwrap();
     define(&*store, "flow").await;
     let writer = Writer::start(store.clone());
-    let mut tasks = Vec::new();
-    for number in 0..EXECUTIONS {
-        let (store, writer) = (store.clone(), writer.clone());
-        tasks.push(tokio::spawn(async move {
-            let id = execution(number);
-            let found = store.queries().execution(id).await.unwrap();
-            let mut version = found.map_or(0, |summary| summary.version);
-            loop {
-                let append = lines(id, version, 1 + version % 3, "crash");
-                version = append.summary.version;
-                let tell = move |outcome| {
-                    assert_eq!(outcome, Ok(Appended::Committed));
-                    let mut out = std::io::stdout().lock();
-                    writeln!(out, "ack {id} {version}").unwrap();
-                    out.flush().unwrap();
-                };
-                writer.append(append, tell).await;
-                tokio::task::yield_now().await;
-            }
-        }));
-    }
-    for task in tasks {
-        task.await.unwrap();
+    let tasks = (0..EXECUTIONS).map(|number| {
+        tokio::spawn(append_forever(
+            store.clone(),
+            writer.clone(),
+            execution(number),
+        ))
+    });
+    futures::future::join_all(tasks).await;
+}
+
+/// Tells of each append that is acknowledged.
+async fn append_forever(store: Arc<dyn Store>, writer: Writer, id: ExecutionId) {
+    let found = store.queries().execution(id).await.unwrap();
+    let mut version = found.map_or(0, |summary| summary.version);
+    let room = Arc::new(Semaphore::new(IN_FLIGHT));
+    loop {
+        let place = room.clone().acquire_owned().await.unwrap();
+        let append = lines(id, version, 1 + version % 3, "crash");
+        version = append.summary.version;
+        let tell = move |outcome| {
+            assert_eq!(outcome, Ok(Appended::Committed));
+            let mut out = std::io::stdout().lock();
+            writeln!(out, "ack {id} {version}").unwrap();
+            out.flush().unwrap();
+            drop(place);
+        };
+        writer.append(append, tell).await;
     }
 }

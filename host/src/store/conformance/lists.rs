@@ -19,21 +19,31 @@ use crate::{
     workflow::{CheckpointId, Digest, ExecutionId, ExecutionStatus, Timestamp},
 };
 
-async fn due(store: &dyn Store, now: i64) -> Vec<u128> {
+async fn unfinished(store: &dyn Store) -> Vec<u128> {
     let mut found: Vec<ExecutionId> = Vec::new();
     loop {
-        let page = store.due(Timestamp(now), found.last().copied(), 2).await;
-        let page = page.unwrap();
+        let page = store.unfinished(found.last().copied(), 2).await.unwrap();
         if page.is_empty() {
             break;
         }
         assert!(page.len() <= 2);
         found.extend(page);
     }
-    found.iter().map(|id| id.0.as_u128() & 0xffff).collect()
+    numbers(&found)
 }
 
-pub async fn due_is_what_needs_a_host(database: &dyn TestDatabase) {
+async fn woken(store: &dyn Store, now: i64) -> Vec<u128> {
+    let all = numbers(&store.woken(Timestamp(now), 100).await.unwrap());
+    let first = numbers(&store.woken(Timestamp(now), 1).await.unwrap());
+    assert_eq!(first, all[..all.len().min(1)]);
+    all
+}
+
+fn numbers(ids: &[ExecutionId]) -> Vec<u128> {
+    ids.iter().map(|id| id.0.as_u128() & 0xffff).collect()
+}
+
+pub async fn what_needs_a_host_is_found(database: &dyn TestDatabase) {
     use ExecutionStatus::{AwaitingCheckpoint, Cancelled, Completed, Pending, Running};
     let store = prepared(database).await;
     let state = |number, status, waiting, wake_at: Option<i64>| {
@@ -57,10 +67,11 @@ pub async fn due_is_what_needs_a_host(database: &dyn TestDatabase) {
         store.commit(&appends).await.unwrap(),
         vec![Appended::Committed; 9]
     );
-    assert_eq!(due(&*store, -6).await, [1, 4, 9]);
-    assert_eq!(due(&*store, 99).await, [1, 4, 8, 9]);
-    assert_eq!(due(&*store, 100).await, [1, 3, 4, 8, 9]);
-    assert_eq!(due(&*store, 1000).await, [1, 3, 4, 5, 8, 9]);
+    assert_eq!(unfinished(&*store).await, [1, 4, 9]);
+    assert_eq!(woken(&*store, -6).await, []);
+    assert_eq!(woken(&*store, 99).await, [8]);
+    assert_eq!(woken(&*store, 100).await, [8, 3]);
+    assert_eq!(woken(&*store, 1000).await, [8, 3, 5]);
 
     let mut changes = [
         with_status(lines(execution(1), 1, 1, ""), Completed),
@@ -69,7 +80,8 @@ pub async fn due_is_what_needs_a_host(database: &dyn TestDatabase) {
     ];
     changes[2].waiting = true;
     store.commit(&changes).await.unwrap();
-    assert_eq!(due(&*store, 0).await, [3, 8, 9]);
+    assert_eq!(unfinished(&*store).await, [3, 9]);
+    assert_eq!(woken(&*store, 1000).await, [8, 5]);
 }
 
 async fn executions(store: &dyn Store, filter: &ExecutionFilter) -> Vec<u128> {

@@ -164,9 +164,10 @@ impl Model {
             let number = number + 10 * change.execution;
             let at = Timestamp(NOW.0 + i64::from(number % 3));
             let row = checkpoint(checkpoint_id(number.into()), id, at);
-            made.checkpoints.push(match is_closed {
-                true => closed(row, CheckpointOutcome::Rejected),
-                false => row,
+            made.checkpoints.push(if is_closed {
+                closed(row, CheckpointOutcome::Rejected)
+            } else {
+                row
             });
         }
         if let Some(byte) = change.blob {
@@ -227,13 +228,20 @@ impl Model {
         Ok(u32::try_from(versions.len()).unwrap())
     }
 
-    fn due(&self, now: i64) -> Vec<ExecutionId> {
-        let is_due = |last: &Append| {
-            let is_waking = last.wake_at.is_some_and(|at| at.0 <= now);
-            !last.summary.status.is_over() && (!last.waiting || is_waking)
-        };
-        let found = self.executions.iter().filter(|(_, (last, _))| is_due(last));
+    fn unfinished(&self) -> Vec<ExecutionId> {
+        let is_unfinished = |last: &Append| !last.summary.status.is_over() && !last.waiting;
+        let found = self.executions.iter();
+        let found = found.filter(|(_, (last, _))| is_unfinished(last));
         found.map(|(id, _)| *id).collect()
+    }
+
+    fn woken(&self, now: i64) -> Vec<ExecutionId> {
+        let found = self.executions.iter();
+        let mut found: Vec<_> = found
+            .filter_map(|(id, (last, _))| Some((last.wake_at.filter(|at| at.0 <= now)?, *id)))
+            .collect();
+        found.sort_unstable();
+        found.into_iter().map(|(_, id)| id).collect()
     }
 
     fn executions(&self, filter: &ExecutionFilter) -> Vec<Summary> {
@@ -331,9 +339,10 @@ async fn check(store: &dyn Store, model: &Model) {
         let journal = store.load(*id).await.unwrap().unwrap();
         assert_eq!((&journal.summary, &journal.events), (&last.summary, events));
     }
+    assert_eq!(store.unfinished(None, 1000).await, Ok(model.unfinished()));
     for now in [-129, 0, 50, 128] {
-        let found = store.due(Timestamp(now), None, 1000).await;
-        assert_eq!(found, Ok(model.due(now)));
+        let found = store.woken(Timestamp(now), 1000).await;
+        assert_eq!(found, Ok(model.woken(now)));
     }
     for (name, versions) in &model.definitions {
         let queries = store.queries();

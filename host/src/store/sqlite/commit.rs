@@ -5,7 +5,7 @@
 //! as JSON arrays, payloads as one run of bytes that each row points into, and the
 //! texts are always the same, so that the prepared statements are found again.
 //!
-//! The texts hold several statements each. Of sqlx's drivers only the one for SQLite
+//! The texts hold several statements each. Of sqlx's drivers only the one for `SQLite`
 //! can do that; should it stop, cut the texts at their semicolons.
 
 use std::collections::{HashMap, HashSet};
@@ -21,7 +21,7 @@ use crate::{
         Append, Appended, StoreError,
         codec::{CODEC, KeyedRow, decode_id, encode_checkpoint, encode_event, plain},
     },
-    workflow::{ExecutionId, Timestamp},
+    workflow::{ExecutionId, NodeId, Timestamp},
 };
 
 /// Commits what can be accepted of `appends`. On an error the transaction may be open
@@ -274,7 +274,7 @@ async fn append_events(
                 recorded.seq,
                 recorded.at.0,
                 event.kind,
-                event.node.map(|node| node.as_str()),
+                event.node.map(NodeId::as_str),
                 event.item,
                 CODEC,
                 start + 1,

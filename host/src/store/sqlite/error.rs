@@ -1,4 +1,4 @@
-//! What SQLite and its driver report, as the contract names it.
+//! What `SQLite` and its driver report, as the contract names it.
 
 use sqlx::Error;
 
@@ -31,12 +31,12 @@ pub(super) fn is_busy(error: &Error) -> bool {
     code(error) == Some(BUSY)
 }
 
-/// Is the file something else than a SQLite database?
+/// Is the file something else than a `SQLite` database?
 pub(super) fn is_no_database(error: &Error) -> bool {
     code(error) == Some(NOTADB)
 }
 
-/// In SQLite's words, without the driver's.
+/// In `SQLite`'s words, without the driver's.
 pub(super) fn message(error: &Error) -> String {
     match error.as_database_error() {
         Some(error) => error.message().to_owned(),

@@ -23,7 +23,7 @@ static MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
 /// `PRAGMA application_id` of a database of ours, as the first migration sets it.
 const APPLICATION_ID: i64 = 1_885_893_495;
 
-/// How long to wait while another program (a backup, the SQLite shell) holds the file.
+/// How long to wait while another program (a backup, the `SQLite` shell) holds the file.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Connections that read. Each is a thread; reads are short.
@@ -47,6 +47,9 @@ pub(super) async fn open(url: &str) -> Result<SqliteStore, StoreError> {
     check_owner(&mut first, &path).await?;
     first.close().await.map_err(at)?;
 
+    // The log is checkpointed as `SQLite` does it by itself, in every commit that leaves
+    // it longer than 1000 pages. A second connection doing it beside the commits was
+    // measured to be no faster, and it only moves the pauses.
     let options = plain.journal_mode(SqliteJournalMode::Wal);
     let mut writer = options.connect().await.map_err(at)?;
     MIGRATIONS
@@ -103,7 +106,7 @@ fn real_path(path: &Path) -> PathBuf {
     })
 }
 
-/// Makes this process the only host on the file. SQLite's own locks are no help: they
+/// Makes this process the only host on the file. `SQLite`'s own locks are no help: they
 /// are per transaction.
 fn lock(path: &Path) -> Result<File, StoreError> {
     let mut name = path.as_os_str().to_owned();

@@ -2,15 +2,15 @@
 
 use std::{sync::Arc, time::Duration};
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::{
-    Checkpoint, Definition, Join, NODES_MAX, Node, OnExpiry, OnFailure, OnReject, Retry,
+    Checkpoint, Definition, ITEMS_MAX, Join, NODES_MAX, Node, OnExpiry, OnFailure, OnReject, Retry,
     fields::{Fields, Violation, Violations},
     link,
 };
 use crate::workflow::{
-    NodeId, PhaseName, WorkflowId,
+    DEPTH_MAX, NodeId, PhaseName, WorkflowId, is_deeper_than,
     template::{Expression, Form, Template},
 };
 
@@ -30,6 +30,8 @@ const TIMEOUT_DEFAULT: Duration = Duration::from_secs(7200);
 #[derive(Debug)]
 pub struct Draft {
     definition: Option<Definition>,
+    /// Positions in the document of the definition's nodes: some may be unreadable.
+    positions: Vec<usize>,
     expressions: Vec<(String, String)>,
     violations: Violations,
 }
@@ -38,13 +40,15 @@ impl Draft {
     /// Reads a document. Never fails: what is wrong comes out of [`Draft::finish`].
     pub fn read(document: &Value) -> Self {
         let mut violations = Violations::default();
-        let definition = definition(document, &mut violations);
-        let expressions = definition.as_ref().map(cel_expressions).unwrap_or_default();
-        Self {
+        let (definition, positions) = definition(document, &mut violations).unzip();
+        let mut draft = Self {
             definition,
-            expressions,
+            positions: positions.unwrap_or_default(),
+            expressions: Vec::new(),
             violations,
-        }
+        };
+        draft.expressions = draft.cel_expressions();
+        draft
     }
 
     /// CEL expressions to check, each with its JSON Pointer.
@@ -57,6 +61,16 @@ impl Draft {
         self.definition.as_ref()
     }
 
+    /// The nodes that could be read, each with its JSON Pointer.
+    pub fn nodes(&self) -> impl Iterator<Item = (String, &Node)> {
+        let nodes = self
+            .definition
+            .iter()
+            .flat_map(|definition| &definition.nodes);
+        let pointers = self.positions.iter().map(|at| format!("/nodes/{at}"));
+        pointers.zip(nodes)
+    }
+
     /// The definition, or all that is wrong, `more` included.
     pub fn finish(mut self, more: Vec<Violation>) -> Result<Definition, Vec<Violation>> {
         self.violations.extend(more);
@@ -64,6 +78,34 @@ impl Draft {
             Some(definition) if self.violations.is_empty() => Ok(definition),
             _ => Err(self.violations.into_vec()),
         }
+    }
+
+    fn cel_expressions(&self) -> Vec<(String, String)> {
+        let mut found = Vec::new();
+        let mut add = |pointer: &str, expressions: Vec<(String, &Expression)>| {
+            for (below, expression) in expressions {
+                if expression.form == Form::Cel {
+                    found.push((format!("{pointer}{below}"), expression.source.to_string()));
+                }
+            }
+        };
+        for (pointer, node) in self.nodes() {
+            add(&format!("{pointer}/input"), node.input.expressions());
+            if let Some(for_each) = &node.for_each {
+                add(&format!("{pointer}/for_each"), for_each.expressions());
+            }
+            if let Some(when) = &node.when {
+                add(&format!("{pointer}/when"), vec![(String::new(), when)]);
+            }
+        }
+        let output = self
+            .definition
+            .as_ref()
+            .and_then(|definition| definition.output.as_ref());
+        if let Some(output) = output {
+            add("/output", output.expressions());
+        }
+        found
     }
 }
 
@@ -73,7 +115,8 @@ pub(super) struct Unlinked {
     pub(super) needs: Vec<Result<NodeId, String>>,
 }
 
-fn definition(document: &Value, violations: &mut Violations) -> Option<Definition> {
+/// With the positions of its nodes; none when nothing can be made of it.
+fn definition(document: &Value, violations: &mut Violations) -> Option<(Definition, Vec<usize>)> {
     let mut fields = Fields::of(String::new(), document, violations)?;
     let id = fields.parsed::<WorkflowId>("id");
     let id = fields.require("id", id);
@@ -82,7 +125,7 @@ fn definition(document: &Value, violations: &mut Violations) -> Option<Definitio
         .text("description", TEXT_CHARACTERS_MAX)
         .unwrap_or_default()
         .to_owned();
-    let input_schema = fields.value("input_schema").cloned();
+    let input_schema = document_of(&mut fields, "input_schema");
     let timeout = seconds(&mut fields, "timeout_seconds").unwrap_or(TIMEOUT_DEFAULT);
     let max_parallel = fields.whole("max_parallel", 1..=1000).unwrap_or(16);
     let on_failure = fields
@@ -92,27 +135,28 @@ fn definition(document: &Value, violations: &mut Violations) -> Option<Definitio
         )
         .unwrap_or(OnFailure::Stop);
     let documents = fields.list("nodes");
-    let documents = fields.require("nodes", documents).unwrap_or_default();
-    if fields.value("nodes").is_some_and(Value::is_array)
-        && !(1..=NODES_MAX).contains(&documents.len())
-    {
+    let documents = fields.require("nodes", documents);
+    let has_right_count =
+        documents.is_some_and(|documents| (1..=NODES_MAX).contains(&documents.len()));
+    if let Some(documents) = documents.filter(|_| !has_right_count) {
+        let count = documents.len();
         fields.wrong::<()>(
             "nodes",
-            format!("must have 1 to {NODES_MAX} nodes, not {}", documents.len()),
+            format!("must have 1 to {NODES_MAX} nodes, not {count}"),
         );
-        return None;
     }
     let output = template(&mut fields, "output");
+    let documents = documents.filter(|_| has_right_count).unwrap_or_default();
     let unlinked: Vec<_> = documents
         .iter()
         .enumerate()
         .map(|(at, document)| node(format!("/nodes/{at}"), document, fields.violations()))
         .collect();
-    let (nodes, index) = link::link(unlinked, output.as_ref(), fields.violations());
     fields.finish();
+    let linked = has_right_count.then(|| link::link(unlinked, output.as_ref(), violations))?;
     let id = id?;
     let name = name.unwrap_or_else(|| id.to_string());
-    Some(Definition {
+    let definition = Definition {
         id,
         name,
         description,
@@ -120,13 +164,14 @@ fn definition(document: &Value, violations: &mut Violations) -> Option<Definitio
         timeout,
         max_parallel,
         on_failure,
-        nodes,
+        nodes: linked.nodes,
         output,
-        index,
-    })
+        index: linked.index,
+    };
+    Some((definition, linked.positions))
 }
 
-/// None when even the id cannot be read.
+/// None when its id or its phase cannot be read.
 fn node(pointer: String, document: &Value, violations: &mut Violations) -> Option<Unlinked> {
     let mut fields = Fields::of(pointer, document, violations)?;
     let id = fields.parsed::<NodeId>("id");
@@ -151,14 +196,10 @@ fn node(pointer: String, document: &Value, violations: &mut Violations) -> Optio
             .ok()
     });
     let for_each = for_each(&mut fields);
-    let config = Arc::new(
-        fields
-            .value("config")
-            .cloned()
-            .unwrap_or_else(|| serde_json::json!({})),
-    );
+    let config =
+        document_of(&mut fields, "config").unwrap_or_else(|| Value::Object(Map::default()));
     let input = template(&mut fields, "input")
-        .unwrap_or_else(|| Template::Constant(Arc::new(serde_json::json!({}))));
+        .unwrap_or_else(|| Template::Constant(Arc::new(Value::Object(Map::default()))));
     let retry = fields
         .value("retry")
         .map(|value| (fields.at("retry"), value));
@@ -175,7 +216,7 @@ fn node(pointer: String, document: &Value, violations: &mut Violations) -> Optio
     let node = Node {
         id: id?,
         phase: phase?,
-        config,
+        config: Arc::new(config),
         input,
         needs: Vec::new(),
         dependents: Vec::new(),
@@ -210,6 +251,10 @@ fn for_each(fields: &mut Fields) -> Option<Template> {
             Ok(expression) => Some(Template::Expression(expression)),
             Err(message) => fields.wrong("for_each", message),
         },
+        Value::Array(items) if items.len() > ITEMS_MAX => fields.wrong(
+            "for_each",
+            format!("has {} items, more than {ITEMS_MAX}", items.len()),
+        ),
         Value::Array(_) => template(fields, "for_each"),
         _ => fields.wrong("for_each", "must be an expression or an array"),
     }
@@ -226,6 +271,15 @@ fn template(fields: &mut Fields, name: &'static str) -> Option<Template> {
             .add(format!("{pointer}{below}"), message);
     }
     Some(template)
+}
+
+/// A value that stays as it is.
+fn document_of(fields: &mut Fields, name: &'static str) -> Option<Value> {
+    let value = fields.value(name)?;
+    if is_deeper_than(value, DEPTH_MAX) {
+        return fields.wrong(name, format!("is nested deeper than {DEPTH_MAX} levels"));
+    }
+    Some(value.clone())
 }
 
 fn retry(pointer: String, value: &Value, violations: &mut Violations) -> Option<Retry> {
@@ -290,34 +344,4 @@ fn seconds(fields: &mut Fields, name: &'static str) -> Option<Duration> {
     fields
         .number(name, 0.001..=DURATION_SECONDS_MAX)
         .map(Duration::from_secs_f64)
-}
-
-fn cel_expressions(definition: &Definition) -> Vec<(String, String)> {
-    let mut found = Vec::new();
-    let mut add = |pointer: String, expression: &Expression| {
-        if expression.form == Form::Cel {
-            found.push((pointer, expression.source.to_string()));
-        }
-    };
-    let mut add_all = |pointer: &str, template: &Template| {
-        for (below, expression) in template.expressions() {
-            add(format!("{pointer}{below}"), expression);
-        }
-    };
-    for (at, node) in definition.nodes.iter().enumerate() {
-        add_all(&format!("/nodes/{at}/input"), &node.input);
-        if let Some(for_each) = &node.for_each {
-            add_all(&format!("/nodes/{at}/for_each"), for_each);
-        }
-        if let Some(when) = &node.when {
-            add_all(
-                &format!("/nodes/{at}/when"),
-                &Template::Expression(when.clone()),
-            );
-        }
-    }
-    if let Some(output) = &definition.output {
-        add_all("/output", output);
-    }
-    found
 }

@@ -2,136 +2,14 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::{Execution, IllegalTransition, Slot, SlotState, Stage, Task, Timer};
-use crate::workflow::{
-    ArtifactRef, CheckpointId, Decision, Definition, Digest, Event, ExecutionId, ExecutionStatus,
-    Failure, FailureKind, ITEMS_MAX, Json, Level, NodeIndex, Recorded, Timestamp,
+use super::{
+    Action, Execution, Input, Prepared, Refusal, Slot, SlotState, Stage, Step, Task, Timer,
 };
-
-/// Everything that can happen to an execution from outside.
-#[derive(Debug, Clone)]
-pub enum Input {
-    /// [`Action::Prepare`] is done.
-    Prepared {
-        /// Which node.
-        node: NodeIndex,
-        /// What `when` and `for_each` gave.
-        result: Result<Prepared, Failure>,
-    },
-    /// An attempt is over.
-    Attempted {
-        /// Of which node.
-        node: NodeIndex,
-        /// Of which item.
-        item: Option<u32>,
-        /// Number of the attempt.
-        attempt: u32,
-        /// Output and artifacts, or why it failed.
-        result: Result<(Json, Vec<ArtifactRef>), Failure>,
-    },
-    /// A running attempt wrote to its log.
-    Logged {
-        /// Of which node.
-        node: NodeIndex,
-        /// Of which item.
-        item: Option<u32>,
-        /// How important.
-        level: Level,
-        /// What.
-        message: String,
-    },
-    /// A running attempt says how far it is.
-    Progressed {
-        /// Of which node.
-        node: NodeIndex,
-        /// Of which item.
-        item: Option<u32>,
-        /// 0.0 to 1.0.
-        fraction: f32,
-        /// What is going on.
-        message: String,
-    },
-    /// [`Action::Finish`] is done.
-    Finished(Result<Json, Failure>),
-    /// Time has passed.
-    Tick,
-    /// Somebody wants it to end.
-    Cancel {
-        /// Why.
-        reason: String,
-    },
-    /// Somebody wants it to go on.
-    Resume {
-        /// From now to the new deadline.
-        timeout: Duration,
-    },
-    /// Somebody decided at a checkpoint.
-    Resolve {
-        /// Which one.
-        checkpoint: CheckpointId,
-        /// How.
-        decision: Decision,
-        /// What they wrote.
-        notes: Option<String>,
-        /// Who.
-        by: Option<String>,
-    },
-}
-
-/// What preparing a node gave.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Prepared {
-    /// `when` was false.
-    Skip,
-    /// It runs once.
-    Once,
-    /// It runs once for each of these.
-    ForEach(Vec<Json>),
-}
-
-/// Something that somebody has to do now.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Action {
-    /// Evaluate `when` and `for_each` of this node; answer with [`Input::Prepared`].
-    Prepare(NodeIndex),
-    /// Run this attempt; answer with [`Input::Attempted`].
-    Run {
-        /// Of which node.
-        node: NodeIndex,
-        /// Of which item.
-        item: Option<u32>,
-        /// Number of the attempt.
-        attempt: u32,
-    },
-    /// Evaluate the output of the execution; answer with [`Input::Finished`].
-    Finish,
-}
-
-/// What follows from an input.
-#[derive(Debug, Clone, Default)]
-pub struct Step {
-    /// Applied to the execution already, and to be made durable.
-    pub events: Vec<Recorded>,
-    /// To be done now.
-    pub actions: Vec<Action>,
-}
-
-/// Why an input cannot be taken.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Refusal {
-    /// The execution is over.
-    #[error("execution is {0} already")]
-    Over(ExecutionStatus),
-    /// Only a failed, cancelled or timed-out execution can be resumed.
-    #[error("execution is {0}; only a failed, cancelled or timed_out one can be resumed")]
-    NotResumable(ExecutionStatus),
-    /// The checkpoint is not open.
-    #[error("checkpoint {0} is not open")]
-    NotOpen(CheckpointId),
-    /// A flaw in this module; the journal is as it was.
-    #[error(transparent)]
-    Illegal(#[from] IllegalTransition),
-}
+use crate::workflow::{
+    ArtifactRef, CheckpointId, DEPTH_MAX, Decision, Definition, Digest, Event, ExecutionId,
+    ExecutionStatus, Failure, FailureKind, ITEMS_MAX, Json, NodeIndex, Recorded, Timestamp,
+    is_deeper_than,
+};
 
 impl Execution {
     /// A new execution, from the event that creates it.
@@ -141,6 +19,10 @@ impl Execution {
         created: Event,
         now: Timestamp,
     ) -> Result<(Self, Step), Refusal> {
+        if let Event::ExecutionCreated { input, context, .. } = &created {
+            check_depth("input", input)?;
+            check_depth("context", context)?;
+        }
         let first = Recorded {
             seq: 1,
             at: now,
@@ -159,6 +41,8 @@ impl Execution {
     /// were running are repeated, and whatever else was under way is done again.
     pub fn recover(&mut self, now: Timestamp) -> Result<Step, Refusal> {
         let mut step = Step::default();
+        // What has timed out meanwhile is not repeated.
+        self.fire(now, &mut step)?;
         for index in self.definition.indices() {
             for (item, slot) in self.node(index).numbered_slots() {
                 if matches!(slot.state, SlotState::Running) {
@@ -170,7 +54,6 @@ impl Execution {
                 }
             }
         }
-        self.fire(now, &mut step)?;
         self.follow_up(now, &mut step)?;
         Ok(step)
     }
@@ -189,83 +72,47 @@ impl Execution {
                 self.attempted(node, item, attempt, result, now, &mut step)?;
             }
             Input::Logged {
-                node,
+                node: index,
                 item,
                 level,
                 message,
             } => {
-                if self.running_slot(node, item).is_some() {
-                    let node = self.definition.node(node).id.clone();
-                    self.record(
-                        Event::NodeLogged {
-                            node,
-                            item,
-                            level,
-                            message,
-                        },
-                        now,
-                        &mut step,
-                    )?;
-                }
+                let node = self.definition.node(index).id.clone();
+                let event = Event::NodeLogged {
+                    node,
+                    item,
+                    level,
+                    message,
+                };
+                self.report(index, item, event, now, &mut step)?;
             }
             Input::Progressed {
-                node,
+                node: index,
                 item,
                 fraction,
                 message,
             } => {
-                if self.running_slot(node, item).is_some() {
-                    let node = self.definition.node(node).id.clone();
-                    self.record(
-                        Event::NodeProgressed {
-                            node,
-                            item,
-                            fraction,
-                            message,
-                        },
-                        now,
-                        &mut step,
-                    )?;
-                }
+                let node = self.definition.node(index).id.clone();
+                // JSON has no NaN, and the journal is JSON.
+                let fraction = if fraction.is_nan() { 0.0 } else { fraction };
+                let event = Event::NodeProgressed {
+                    node,
+                    item,
+                    fraction: fraction.clamp(0.0, 1.0),
+                    message,
+                };
+                self.report(index, item, event, now, &mut step)?;
             }
             Input::Finished(result) => self.finished(result, now, &mut step)?,
             Input::Tick => self.fire(now, &mut step)?,
             Input::Cancel { reason } => self.cancel_all(reason, now, &mut step)?,
-            Input::Resume { timeout } => {
-                let status = self.status();
-                if !status.is_over() || status == ExecutionStatus::Completed {
-                    return Err(Refusal::NotResumable(status));
-                }
-                self.record(
-                    Event::ExecutionResumed {
-                        deadline: now.after(timeout),
-                    },
-                    now,
-                    &mut step,
-                )?;
-            }
+            Input::Resume { timeout } => self.resume_with(timeout, now, &mut step)?,
             Input::Resolve {
                 checkpoint,
                 decision,
                 notes,
                 by,
-            } => {
-                let index = self
-                    .open_checkpoint(checkpoint)
-                    .ok_or(Refusal::NotOpen(checkpoint))?;
-                let node = self.definition.node(index).id.clone();
-                self.record(
-                    Event::CheckpointResolved {
-                        node,
-                        checkpoint,
-                        decision,
-                        notes,
-                        by,
-                    },
-                    now,
-                    &mut step,
-                )?;
-            }
+            } => self.resolved(checkpoint, decision, notes, by, now, &mut step)?,
         }
         self.follow_up(now, &mut step)?;
         Ok(step)
@@ -288,6 +135,21 @@ impl Execution {
         Ok(())
     }
 
+    /// Records what a running attempt reports; what came too late is dropped.
+    fn report(
+        &mut self,
+        index: NodeIndex,
+        item: Option<u32>,
+        event: Event,
+        now: Timestamp,
+        step: &mut Step,
+    ) -> Result<(), Refusal> {
+        match self.running_slot(index, item) {
+            Some(_) => self.record(event, now, step),
+            None => Ok(()),
+        }
+    }
+
     fn prepared(
         &mut self,
         index: NodeIndex,
@@ -298,27 +160,28 @@ impl Execution {
         if !self.preparing.remove(&index) {
             return Ok(()); // The execution ended meanwhile.
         }
-        let node = self.definition.node(index).id.clone();
+        let spec = self.definition.node(index);
+        let node = spec.id.clone();
+        let is_fan_out = spec.for_each.is_some();
+        let result = result.and_then(|prepared| match prepared {
+            Prepared::ForEach(items) => check_items(items, is_fan_out).map(Prepared::ForEach),
+            Prepared::Once if is_fan_out => Err(invalid("for_each was not evaluated")),
+            prepared => Ok(prepared),
+        });
         let event = match result {
             Ok(Prepared::Once) => {
-                self.agenda.push_front(Task::Start(index, None));
+                let attempt = self
+                    .node(index)
+                    .slot(None)
+                    .map_or(1, |slot| slot.attempt + 1);
+                self.agenda.push_front(Task::Start(index, None, attempt));
                 return Ok(());
             }
             Ok(Prepared::Skip) => Event::NodeSkipped {
                 node,
                 reason: "its condition is false".to_owned(),
             },
-            Ok(Prepared::ForEach(items)) if items.len() <= ITEMS_MAX => {
-                Event::FanOutExpanded { node, items }
-            }
-            Ok(Prepared::ForEach(items)) => {
-                let message = format!("for_each gave {} items, more than {ITEMS_MAX}", items.len());
-                Event::NodeFailed {
-                    node,
-                    item: None,
-                    error: Failure::new(FailureKind::Invalid, message),
-                }
-            }
+            Ok(Prepared::ForEach(items)) => Event::FanOutExpanded { node, items },
             Err(error) => Event::NodeFailed {
                 node,
                 item: None,
@@ -346,6 +209,12 @@ impl Execution {
         let tries = slot.tries;
         let spec = self.definition.node(index);
         let node = spec.id.clone();
+        let result = result.and_then(|(output, artifacts)| {
+            if is_deeper_than(&output, DEPTH_MAX) {
+                return Err(too_deep("output"));
+            }
+            Ok((output, artifacts))
+        });
         let event = match result {
             Ok((output, artifacts)) => Event::NodeSucceeded {
                 node,
@@ -382,6 +251,9 @@ impl Execution {
             return Ok(()); // The execution ended meanwhile.
         }
         let event = match result {
+            Ok(output) if is_deeper_than(&output, DEPTH_MAX) => Event::ExecutionFailed {
+                error: too_deep("output"),
+            },
             Ok(output) => Event::ExecutionCompleted { output },
             Err(error) => Event::ExecutionFailed {
                 error: Failure::new(error.cause, format!("output: {}", error.message)),
@@ -406,8 +278,55 @@ impl Execution {
         }
     }
 
-    /// Everything whose time has come.
+    fn resume_with(
+        &mut self,
+        timeout: Duration,
+        now: Timestamp,
+        step: &mut Step,
+    ) -> Result<(), Refusal> {
+        let status = self.status();
+        if !status.is_over() || status == ExecutionStatus::Completed {
+            return Err(Refusal::NotResumable(status));
+        }
+        let deadline = now.after(timeout);
+        self.record(Event::ExecutionResumed { deadline }, now, step)
+    }
+
+    fn resolved(
+        &mut self,
+        checkpoint: CheckpointId,
+        decision: Decision,
+        notes: Option<String>,
+        by: Option<String>,
+        now: Timestamp,
+        step: &mut Step,
+    ) -> Result<(), Refusal> {
+        if let Decision::Edit { content } = &decision {
+            check_depth("edited content", content)?;
+        }
+        let index = self
+            .open_checkpoint(checkpoint)
+            .filter(|index| match self.node(*index).stage {
+                // It may have expired without anybody's having looked at the clock yet.
+                Stage::AwaitingCheckpoint { expires, .. } => expires.is_none_or(|at| at > now),
+                _ => false,
+            })
+            .ok_or(Refusal::NotOpen(checkpoint))?;
+        let node = self.definition.node(index).id.clone();
+        let event = Event::CheckpointResolved {
+            node,
+            checkpoint,
+            decision,
+            notes,
+            by,
+        };
+        self.record(event, now, step)
+    }
+
+    /// Everything whose time has come, in the order of the times: however late
+    /// somebody looks, what was due first has its consequences first.
     fn fire(&mut self, now: Timestamp, step: &mut Step) -> Result<(), Refusal> {
+        self.settle(now, step)?;
         while let Some((at, timer)) = self.timers.first().copied() {
             if at > now {
                 break;
@@ -419,13 +338,18 @@ impl Execution {
                 }
                 Timer::Retry(index, item) => {
                     self.timers.pop_first();
-                    self.agenda.push_back(Task::Start(index, item));
+                    let attempt = self
+                        .node(index)
+                        .slot(item)
+                        .map_or(1, |slot| slot.attempt + 1);
+                    self.agenda.push_back(Task::Start(index, item, attempt));
                 }
                 Timer::Expiry(index, checkpoint) => {
                     let node = self.definition.node(index).id.clone();
                     self.record(Event::CheckpointExpired { node, checkpoint }, now, step)?;
                 }
             }
+            self.settle(now, step)?;
         }
         Ok(())
     }
@@ -443,34 +367,41 @@ impl Execution {
                         step.actions.push(Action::Prepare(index));
                     }
                 }
-                Some(Task::Start(index, item)) => {
-                    let Some(slot) = self.startable_slot(index, item) else {
-                        continue;
-                    };
-                    let attempt = slot.attempt + 1;
-                    let node = self.definition.node(index).id.clone();
-                    self.record(
-                        Event::NodeStarted {
-                            node,
-                            item,
-                            attempt,
-                        },
-                        now,
-                        step,
-                    )?;
-                    step.actions.push(Action::Run {
-                        node: index,
-                        item,
-                        attempt,
-                    });
+                Some(Task::Start(index, item, attempt)) => {
+                    if self.is_startable(index, item, attempt) {
+                        self.start_attempt(index, item, attempt, now, step)?;
+                    }
                 }
             }
         }
         Ok(())
     }
 
+    fn start_attempt(
+        &mut self,
+        index: NodeIndex,
+        item: Option<u32>,
+        attempt: u32,
+        now: Timestamp,
+        step: &mut Step,
+    ) -> Result<(), Refusal> {
+        let node = self.definition.node(index).id.clone();
+        let event = Event::NodeStarted {
+            node,
+            item,
+            attempt,
+        };
+        self.record(event, now, step)?;
+        step.actions.push(Action::Run {
+            node: index,
+            item,
+            attempt,
+        });
+        Ok(())
+    }
+
     fn has_room(&self) -> bool {
-        self.running_slots as usize + self.preparing.len() < self.definition.max_parallel as usize
+        self.tally.running_slots + self.preparing.len() < self.definition.max_parallel as usize
     }
 
     fn running_slot(&self, index: NodeIndex, item: Option<u32>) -> Option<&Slot> {
@@ -479,12 +410,48 @@ impl Execution {
             .filter(|slot| matches!(slot.state, SlotState::Running))
     }
 
-    fn startable_slot(&self, index: NodeIndex, item: Option<u32>) -> Option<&Slot> {
+    /// Is this attempt the next one? A task of a fold may have been done since.
+    fn is_startable(&self, index: NodeIndex, item: Option<u32>, attempt: u32) -> bool {
         let node = self.node(index);
-        let is_on = matches!(node.stage, Stage::Ready | Stage::Active);
-        let slot = node.slot(item).filter(|_| is_on)?;
-        matches!(slot.state, SlotState::Pending | SlotState::Retrying { .. }).then_some(slot)
+        let is_next = |slot: &Slot| {
+            slot.attempt + 1 == attempt
+                && matches!(slot.state, SlotState::Pending | SlotState::Retrying { .. })
+        };
+        matches!(node.stage, Stage::Ready | Stage::Active) && node.slot(item).is_some_and(is_next)
     }
+}
+
+/// The items of a fan-out, if that many and that deep a journal can hold.
+fn check_items(items: Vec<Json>, is_fan_out: bool) -> Result<Vec<Json>, Failure> {
+    if !is_fan_out {
+        return Err(invalid("the node has no for_each"));
+    }
+    if items.len() > ITEMS_MAX {
+        let count = items.len();
+        return Err(invalid(format!(
+            "for_each gave {count} items, more than {ITEMS_MAX}"
+        )));
+    }
+    if items.iter().any(|item| is_deeper_than(item, DEPTH_MAX)) {
+        return Err(too_deep("an item of for_each"));
+    }
+    Ok(items)
+}
+
+fn check_depth(what: &'static str, value: &Json) -> Result<(), Refusal> {
+    if is_deeper_than(value, DEPTH_MAX) {
+        return Err(Refusal::TooDeep(what));
+    }
+    Ok(())
+}
+
+fn invalid(message: impl Into<String>) -> Failure {
+    Failure::new(FailureKind::Invalid, message)
+}
+
+fn too_deep(what: &str) -> Failure {
+    let message = format!("{what} is nested deeper than {DEPTH_MAX} levels");
+    Failure::new(FailureKind::LimitExceeded, message)
 }
 
 /// 0.0 to 1.0, different for each attempt but the same whenever it is asked for:

@@ -1,17 +1,21 @@
 //! Applying events: the one place where an execution changes.
+//!
+//! **Invariant:** what is kept beside the nodes (counts, timers, checkpoints) is a
+//! function of the events alone, so a fold stands exactly where the live execution
+//! stood. The agenda of a fold may name work that was begun since; whoever takes
+//! from it looks whether it is still to be done.
+
+mod checkpoint;
+mod needs;
+mod slots;
 
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
     sync::Arc,
 };
 
-use super::{
-    Consequence, End, Ending, Execution, NodeState, Origin, Slot, SlotState, Stage, Task, Timer,
-};
-use crate::workflow::{
-    CheckpointId, Decision, Definition, Event, ExecutionId, Failure, FailureKind, Join, Json,
-    NodeId, NodeIndex, OnExpiry, OnFailure, OnReject, Recorded, Timestamp,
-};
+use super::{End, Ending, Execution, NodeState, Origin, Tally, Timer};
+use crate::workflow::{Definition, Event, ExecutionId, NodeId, NodeIndex, Recorded, Timestamp};
 
 /// An event that cannot follow those before it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -60,6 +64,9 @@ impl Execution {
         else {
             return Err(illegal(first, "the first event creates the execution"));
         };
+        if first.seq != 1 {
+            return Err(illegal(first, "the first event has number 1"));
+        }
         let origin = Origin {
             version: *version,
             input: input.clone(),
@@ -79,11 +86,8 @@ impl Execution {
             origin,
             started_at: None,
             end: None,
-            open_nodes: nodes.len(),
+            tally: Tally::of(&nodes),
             nodes,
-            failed_nodes: 0,
-            awaiting_nodes: 0,
-            running_slots: 0,
             timers: BTreeSet::from([(*deadline, Timer::Deadline)]),
             checkpoints: BTreeMap::new(),
             agenda: VecDeque::new(),
@@ -134,52 +138,23 @@ impl Execution {
                 item,
                 fraction,
                 ..
-            } => {
-                self.running(node, *item)?.progress = Some(*fraction);
-                Ok(())
-            }
-            Event::NodeLogged { node, item, .. } => self.running(node, *item).map(|_| ()),
+            } => self.progress(node, *item, *fraction),
+            Event::NodeLogged { node, item, .. } => self.running(node, *item, None).map(|_| ()),
             Event::NodeSucceeded {
                 node,
                 item,
                 attempt,
                 output,
                 artifacts,
-            } => {
-                let slot = self.running(node, *item)?;
-                if slot.attempt != *attempt {
-                    return Err(format!("attempt {} runs, not {attempt}", slot.attempt));
-                }
-                slot.artifacts.clone_from(artifacts);
-                slot.progress = Some(1.0);
-                self.close_slot(
-                    node,
-                    *item,
-                    SlotState::Succeeded {
-                        output: output.clone(),
-                    },
-                    at,
-                )
-            }
+            } => self.succeed(node, *item, *attempt, output, artifacts, at),
             Event::NodeFailed { node, item, error } => self.fail(node, *item, error, at),
             Event::NodeRetryScheduled {
                 node,
                 item,
+                attempt,
                 error,
                 due,
-                ..
-            } => {
-                let index = self.index(node)?;
-                let slot = self.running(node, *item)?;
-                slot.state = SlotState::Retrying {
-                    due: *due,
-                    error: error.clone(),
-                };
-                slot.progress = None;
-                self.running_slots -= 1;
-                self.timers.insert((*due, Timer::Retry(index, *item)));
-                Ok(())
-            }
+            } => self.schedule_retry(node, *item, *attempt, error, *due),
             Event::NodeSkipped { node, reason } => self.skip(node, reason, at),
             Event::NodeCancelled { node } => self.cancel(node, at),
             Event::CheckpointOpened {
@@ -199,11 +174,16 @@ impl Execution {
     }
 
     fn end(&mut self, at: Timestamp, result: Ending) -> Result<(), String> {
-        if self.running_slots > 0 || self.awaiting_nodes > 0 {
+        if self.tally.active_nodes > 0 {
             return Err("nodes are active".to_owned());
         }
-        if matches!(result, Ending::Completed(_)) && self.open_nodes > 0 {
-            return Err("nodes are not over".to_owned());
+        if matches!(result, Ending::Completed(_)) {
+            if self.tally.open_nodes > 0 {
+                return Err("nodes are not over".to_owned());
+            }
+            if self.tally.failed_nodes > 0 {
+                return Err("nodes have failed".to_owned());
+            }
         }
         self.end = Some(End { at, result });
         self.timers.clear();
@@ -214,498 +194,19 @@ impl Execution {
         Ok(())
     }
 
-    fn resume(&mut self, deadline: Timestamp) -> Result<(), String> {
-        match self.end.as_ref().map(|end| &end.result) {
-            None => return Err("the execution is not over".to_owned()),
-            Some(Ending::Completed(_)) => return Err("the execution is completed".to_owned()),
-            Some(_) => {}
-        }
-        self.end = None;
-        self.origin.deadline = deadline;
-        self.timers.insert((deadline, Timer::Deadline));
-        self.open_nodes = 0;
-        self.failed_nodes = 0;
-        for node in &mut self.nodes {
-            if !matches!(node.stage, Stage::Completed { .. }) {
-                node.reset();
-                self.open_nodes += 1;
-            }
-        }
-        for index in self.definition.indices() {
-            let needs = &self.definition.node(index).needs;
-            let open = needs
-                .iter()
-                .filter(|need| !self.nodes[need.at()].is_over())
-                .count();
-            let node = &mut self.nodes[index.at()];
-            node.open_needs = open;
-            node.completed_needs = needs.len() - open;
-        }
-        for index in self.definition.indices() {
-            self.check_needs(index);
-        }
-        Ok(())
-    }
-
-    fn expand(&mut self, id: &NodeId, items: &[Json], at: Timestamp) -> Result<(), String> {
-        let index = self.index(id)?;
+    /// Changes a node and keeps count.
+    fn change<R>(&mut self, index: NodeIndex, change: impl FnOnce(&mut NodeState) -> R) -> R {
         let node = &mut self.nodes[index.at()];
-        if !matches!(node.stage, Stage::Ready) || node.items.is_some() {
-            return Err(format!("node {id} is not about to fan out"));
-        }
-        self.started_at.get_or_insert(at);
-        node.stage = Stage::Active;
-        node.started_at = Some(at);
-        node.items = Some(items.to_vec());
-        node.slots = vec![Slot::default(); items.len()];
-        node.open_slots = items.len();
-        self.preparing.remove(&index);
-        self.start_slots(index);
-        if items.is_empty() {
-            self.all_slots_over(index, at);
-        }
-        Ok(())
-    }
-
-    fn begin(
-        &mut self,
-        id: &NodeId,
-        item: Option<u32>,
-        attempt: u32,
-        at: Timestamp,
-    ) -> Result<(), String> {
-        let index = self.index(id)?;
-        let node = &mut self.nodes[index.at()];
-        if !matches!(node.stage, Stage::Ready | Stage::Active) {
-            return Err(format!("node {id} is {}", node.status()));
-        }
-        let slot = node.slot_mut(item).ok_or_else(|| no_item(id, item))?;
-        if attempt != slot.attempt + 1 {
-            return Err(format!(
-                "attempt {attempt} of node {id} follows attempt {}",
-                slot.attempt
-            ));
-        }
-        match slot.state {
-            SlotState::Pending => {}
-            SlotState::Retrying { due, .. } => {
-                self.timers.remove(&(due, Timer::Retry(index, item)));
-            }
-            _ => return Err(format!("node {id} is {}", slot.status())),
-        }
-        slot.state = SlotState::Running;
-        slot.attempt = attempt;
-        slot.tries += 1;
-        slot.progress = None;
-        slot.started_at.get_or_insert(at);
-        node.stage = Stage::Active;
-        node.started_at.get_or_insert(at);
-        self.started_at.get_or_insert(at);
-        self.preparing.remove(&index);
-        self.running_slots += 1;
-        Ok(())
-    }
-
-    /// A node fails with an attempt, or before the first one (when it cannot be prepared).
-    fn fail(
-        &mut self,
-        id: &NodeId,
-        item: Option<u32>,
-        error: &Failure,
-        at: Timestamp,
-    ) -> Result<(), String> {
-        let index = self.index(id)?;
-        if matches!(self.nodes[index.at()].stage, Stage::Ready) {
-            self.preparing.remove(&index);
-            self.close(index, Stage::Failed(error.clone()), at);
-            return Ok(());
-        }
-        self.running(id, item)?;
-        self.close_slot(id, item, SlotState::Failed(error.clone()), at)
-    }
-
-    fn skip(&mut self, id: &NodeId, reason: &str, at: Timestamp) -> Result<(), String> {
-        let index = self.index(id)?;
-        let node = &self.nodes[index.at()];
-        if !matches!(node.stage, Stage::Waiting | Stage::Ready) {
-            return Err(format!("node {id} is {}", node.status()));
-        }
-        self.preparing.remove(&index);
-        self.close(
-            index,
-            Stage::Skipped {
-                reason: reason.to_owned(),
-            },
-            at,
-        );
-        Ok(())
-    }
-
-    fn cancel(&mut self, id: &NodeId, at: Timestamp) -> Result<(), String> {
-        let index = self.index(id)?;
-        let node = &mut self.nodes[index.at()];
-        match &node.stage {
-            Stage::Active => {
-                for (number, slot) in (0..).zip(&mut node.slots) {
-                    match slot.state {
-                        SlotState::Running => self.running_slots -= 1,
-                        SlotState::Retrying { due, .. } => {
-                            let item = node.items.is_some().then_some(number);
-                            self.timers.remove(&(due, Timer::Retry(index, item)));
-                        }
-                        SlotState::Pending => {}
-                        _ => continue,
-                    }
-                    slot.state = SlotState::Cancelled;
-                    slot.ended_at = Some(at);
-                }
-            }
-            Stage::AwaitingCheckpoint { .. } => {
-                self.close_checkpoint(index);
-            }
-            _ => return Err(format!("node {id} is {}", node.status())),
-        }
-        // An item may have failed while others still ran.
-        let stage = self.nodes[index.at()]
-            .failure()
-            .map_or(Stage::Cancelled, Stage::Failed);
-        self.close(index, stage, at);
-        Ok(())
-    }
-
-    fn open(
-        &mut self,
-        id: &NodeId,
-        checkpoint: CheckpointId,
-        expires: Option<Timestamp>,
-    ) -> Result<(), String> {
-        let index = self.index(id)?;
-        let node = &mut self.nodes[index.at()];
-        if !matches!(node.stage, Stage::Active) || node.open_slots > 0 {
-            return Err(format!("node {id} has not produced its output"));
-        }
-        node.stage = Stage::AwaitingCheckpoint {
-            checkpoint,
-            expires,
-            proposed: node.produced(),
-        };
-        self.awaiting_nodes += 1;
-        self.checkpoints.insert(checkpoint, index);
-        if let Some(expires) = expires {
-            self.timers
-                .insert((expires, Timer::Expiry(index, checkpoint)));
-        }
-        Ok(())
-    }
-
-    fn resolve(
-        &mut self,
-        id: &NodeId,
-        checkpoint: CheckpointId,
-        decision: &Decision,
-        notes: Option<&str>,
-        at: Timestamp,
-    ) -> Result<(), String> {
-        let index = self.awaiting(id, checkpoint)?;
-        let proposed = self.close_checkpoint(index);
-        match decision {
-            Decision::Approve => self.close(index, Stage::Completed { output: proposed }, at),
-            Decision::Edit { content } => self.close(
-                index,
-                Stage::Completed {
-                    output: content.clone(),
-                },
-                at,
-            ),
-            Decision::Reject => {
-                let message = match notes {
-                    Some(notes) => format!("rejected by the reviewer: {notes}"),
-                    None => "rejected by the reviewer".to_owned(),
-                };
-                self.reject(index, message, notes, at);
-            }
-        }
-        Ok(())
-    }
-
-    fn expire(
-        &mut self,
-        id: &NodeId,
-        checkpoint: CheckpointId,
-        at: Timestamp,
-    ) -> Result<(), String> {
-        let index = self.awaiting(id, checkpoint)?;
-        let proposed = self.close_checkpoint(index);
-        let message = "nobody decided at the checkpoint in time".to_owned();
-        match self
-            .definition
-            .node(index)
-            .checkpoint
-            .as_ref()
-            .map(|checkpoint| checkpoint.on_expiry)
-        {
-            Some(OnExpiry::Approve) => self.close(index, Stage::Completed { output: proposed }, at),
-            Some(OnExpiry::Reject) => self.reject(index, message, None, at),
-            Some(OnExpiry::Fail) | None => self.close(index, Stage::Failed(rejection(message)), at),
-        }
-        Ok(())
-    }
-
-    fn reject(&mut self, index: NodeIndex, message: String, notes: Option<&str>, at: Timestamp) {
-        let on_reject = self
-            .definition
-            .node(index)
-            .checkpoint
-            .as_ref()
-            .map(|checkpoint| checkpoint.on_reject);
-        if on_reject == Some(OnReject::Rerun) {
-            let node = &mut self.nodes[index.at()];
-            node.send_back(notes);
-            node.stage = Stage::Active;
-            if node.slots.is_empty() {
-                self.consequences
-                    .push_back(Consequence::OpenCheckpoint(index));
-            }
-            self.start_slots(index);
-        } else {
-            self.close(index, Stage::Failed(rejection(message)), at);
-        }
-    }
-
-    fn close_slot(
-        &mut self,
-        id: &NodeId,
-        item: Option<u32>,
-        state: SlotState,
-        at: Timestamp,
-    ) -> Result<(), String> {
-        let index = self.index(id)?;
-        self.running_slots -= 1;
-        let node = &mut self.nodes[index.at()];
-        let slot = node.slot_mut(item).ok_or_else(|| no_item(id, item))?;
-        let has_failed = matches!(state, SlotState::Failed(_));
-        slot.state = state;
-        slot.ended_at = Some(at);
-        node.open_slots -= 1;
-        if node.open_slots == 0 {
-            self.all_slots_over(index, at);
-        } else if has_failed && self.definition.on_failure == OnFailure::Stop {
-            self.consequences.push_back(Consequence::Stop(index));
-        }
-        Ok(())
-    }
-
-    fn all_slots_over(&mut self, index: NodeIndex, at: Timestamp) {
-        let node = &self.nodes[index.at()];
-        let failure = node.failure();
-        match failure {
-            Some(failure) => self.close(index, Stage::Failed(failure), at),
-            None if self.definition.node(index).checkpoint.is_some() => {
-                self.consequences
-                    .push_back(Consequence::OpenCheckpoint(index));
-            }
-            None => {
-                let output = node.produced();
-                self.close(index, Stage::Completed { output }, at);
-            }
-        }
-    }
-
-    /// A node is over: those that wait for it hear of it.
-    fn close(&mut self, index: NodeIndex, stage: Stage, at: Timestamp) {
-        let is_completed = matches!(stage, Stage::Completed { .. });
-        let has_failed = matches!(stage, Stage::Failed(_));
-        let node = &mut self.nodes[index.at()];
-        node.stage = stage;
-        node.ended_at = Some(at);
-        self.open_nodes -= 1;
-        if has_failed {
-            self.failed_nodes += 1;
-            if self.definition.on_failure == OnFailure::Stop {
-                self.consequences.push_back(Consequence::Stop(index));
-            }
-        }
-        let definition = self.definition.clone();
-        for &dependent in &definition.node(index).dependents {
-            let node = &mut self.nodes[dependent.at()];
-            node.open_needs -= 1;
-            node.completed_needs += usize::from(is_completed);
-            self.check_needs(dependent);
-        }
-    }
-
-    /// Makes a waiting node ready, or has it skipped, once its needs allow to tell.
-    fn check_needs(&mut self, index: NodeIndex) {
-        let definition = self.definition.clone();
-        let spec = definition.node(index);
-        let node = &mut self.nodes[index.at()];
-        if !matches!(node.stage, Stage::Waiting) {
-            return;
-        }
-        let needs = spec.needs.len();
-        let over = needs - node.open_needs;
-        let (is_met, is_lost) = match spec.join {
-            _ if needs == 0 => (true, false),
-            Join::All => (node.completed_needs == needs, node.completed_needs < over),
-            Join::Any => (
-                node.completed_needs > 0,
-                over == needs && node.completed_needs == 0,
-            ),
-            Join::Settled => (over == needs, false),
-        };
-        if is_met {
-            self.make_ready(index);
-        } else if is_lost {
-            self.consequences.push_back(Consequence::Skip(index));
-        }
-    }
-
-    fn make_ready(&mut self, index: NodeIndex) {
-        let spec = self.definition.node(index);
-        let needs_preparation = spec.when.is_some() || spec.for_each.is_some();
-        let node = &mut self.nodes[index.at()];
-        if node.has_begun() {
-            // A resumed node goes on with the items that it has.
-            node.stage = Stage::Active;
-            if node.open_slots == 0 {
-                self.consequences
-                    .push_back(Consequence::OpenCheckpoint(index));
-            } else {
-                self.start_slots(index);
-            }
-        } else {
-            node.stage = Stage::Ready;
-            self.agenda.push_back(if needs_preparation {
-                Task::Prepare(index)
-            } else {
-                Task::Start(index, None)
-            });
-        }
-    }
-
-    fn start_slots(&mut self, index: NodeIndex) {
-        let tasks = self.nodes[index.at()]
-            .numbered_slots()
-            .filter(|(_, slot)| matches!(slot.state, SlotState::Pending))
-            .map(|(item, _)| Task::Start(index, item));
-        self.agenda.extend(tasks);
-    }
-
-    /// Closes the open checkpoint of a node; returns what was proposed.
-    fn close_checkpoint(&mut self, index: NodeIndex) -> Json {
-        let node = &mut self.nodes[index.at()];
-        let Stage::AwaitingCheckpoint {
-            checkpoint,
-            expires,
-            proposed,
-        } = std::mem::replace(&mut node.stage, Stage::Active)
-        else {
-            unreachable!("only called for nodes that await a checkpoint");
-        };
-        self.checkpoints.remove(&checkpoint);
-        self.awaiting_nodes -= 1;
-        if let Some(expires) = expires {
-            self.timers
-                .remove(&(expires, Timer::Expiry(index, checkpoint)));
-        }
-        proposed
+        self.tally.remove(node);
+        let result = change(node);
+        self.tally.add(node);
+        result
     }
 
     fn index(&self, id: &NodeId) -> Result<NodeIndex, String> {
         self.definition
             .node_index(id)
             .ok_or_else(|| format!("there is no node {id}"))
-    }
-
-    fn running(&mut self, id: &NodeId, item: Option<u32>) -> Result<&mut Slot, String> {
-        let index = self.index(id)?;
-        let slot = self.nodes[index.at()]
-            .slot_mut(item)
-            .ok_or_else(|| no_item(id, item))?;
-        match slot.state {
-            SlotState::Running => Ok(slot),
-            _ => Err(format!("node {id} is {}", slot.status())),
-        }
-    }
-
-    fn awaiting(&self, id: &NodeId, checkpoint: CheckpointId) -> Result<NodeIndex, String> {
-        let index = self.index(id)?;
-        match &self.nodes[index.at()].stage {
-            Stage::AwaitingCheckpoint {
-                checkpoint: open, ..
-            } if *open == checkpoint => Ok(index),
-            _ => Err(format!("checkpoint {checkpoint} of node {id} is not open")),
-        }
-    }
-}
-
-impl NodeState {
-    /// Back to waiting, for a resume: what succeeded stays, but for what a reviewer rejected.
-    fn reset(&mut self) {
-        if matches!(&self.stage, Stage::Failed(failure) if failure.cause == FailureKind::Rejected) {
-            let notes = self.review_notes.take();
-            self.send_back(notes.as_deref());
-        }
-        // A checkpoint that was open is opened anew, under another id.
-        if matches!(self.stage, Stage::Cancelled) && self.open_slots == 0 {
-            self.round += 1;
-        }
-        self.open_slots = 0;
-        for slot in &mut self.slots {
-            if !matches!(slot.state, SlotState::Succeeded { .. }) {
-                slot.restart();
-                self.open_slots += 1;
-            }
-        }
-        self.stage = Stage::Waiting;
-        self.ended_at = None;
-    }
-
-    /// All of it runs again, as another round.
-    fn send_back(&mut self, notes: Option<&str>) {
-        self.round += 1;
-        self.review_notes = notes.map(str::to_owned);
-        self.slots.iter_mut().for_each(Slot::restart);
-        self.open_slots = self.slots.len();
-    }
-
-    /// What the first failed item failed with.
-    pub(super) fn failure(&self) -> Option<Failure> {
-        self.numbered_slots()
-            .find_map(|(item, slot)| match (&slot.state, item) {
-                (SlotState::Failed(error), None) => Some(error.clone()),
-                (SlotState::Failed(error), Some(item)) => Some(Failure::new(
-                    error.cause,
-                    format!("item {item}: {}", error.message),
-                )),
-                _ => None,
-            })
-    }
-
-    fn has_begun(&self) -> bool {
-        self.items.is_some() || self.open_slots == 0
-    }
-}
-
-impl Slot {
-    /// Attempts go on counting, so that each has a number of its own; the retry policy starts afresh.
-    fn restart(&mut self) {
-        self.state = SlotState::Pending;
-        self.tries = 0;
-        self.progress = None;
-        self.ended_at = None;
-        self.artifacts.clear();
-    }
-}
-
-fn rejection(message: String) -> Failure {
-    Failure::new(FailureKind::Rejected, message)
-}
-
-fn no_item(id: &NodeId, item: Option<u32>) -> String {
-    match item {
-        Some(item) => format!("node {id} has no item {item}"),
-        None => format!("node {id} runs once per item"),
     }
 }
 

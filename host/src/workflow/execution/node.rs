@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use crate::workflow::{ArtifactRef, CheckpointId, Failure, Json, NodeStatus, Timestamp};
+use crate::workflow::{
+    ArtifactRef, CheckpointId, Failure, FailureKind, Json, NodeStatus, Timestamp,
+};
 
 /// Where a node stands.
 #[derive(Debug, Clone, PartialEq)]
@@ -57,7 +59,11 @@ pub struct NodeState {
     pub round: u32,
     /// What the reviewer wrote who sent it back.
     pub review_notes: Option<String>,
+    /// Slots that are not over.
     pub(super) open_slots: usize,
+    pub(super) running_slots: usize,
+    pub(super) retrying_slots: usize,
+    /// Needs that are not over.
     pub(super) open_needs: usize,
     pub(super) completed_needs: usize,
 }
@@ -127,6 +133,25 @@ impl Slot {
             _ => None,
         }
     }
+
+    /// What it adds to the open, running and retrying slots of its node.
+    fn counts(&self) -> (usize, usize, usize) {
+        match self.state {
+            SlotState::Pending => (1, 0, 0),
+            SlotState::Running => (1, 1, 0),
+            SlotState::Retrying { .. } => (1, 0, 1),
+            SlotState::Succeeded { .. } | SlotState::Failed(_) | SlotState::Cancelled => (0, 0, 0),
+        }
+    }
+
+    /// Attempts go on counting, so that each has a number of its own; the retry policy starts afresh.
+    fn restart(&mut self) {
+        self.state = SlotState::Pending;
+        self.tries = 0;
+        self.progress = None;
+        self.ended_at = None;
+        self.artifacts.clear();
+    }
 }
 
 impl NodeState {
@@ -140,6 +165,8 @@ impl NodeState {
             round: 0,
             review_notes: None,
             open_slots: 1,
+            running_slots: 0,
+            retrying_slots: 0,
             open_needs: needs,
             completed_needs: 0,
         }
@@ -149,18 +176,10 @@ impl NodeState {
     pub fn status(&self) -> NodeStatus {
         match &self.stage {
             Stage::Waiting | Stage::Ready => NodeStatus::Waiting,
-            Stage::Active => {
-                let is = |state: fn(&SlotState) -> bool| {
-                    self.slots.iter().any(|slot| state(&slot.state))
-                };
-                if is(|state| matches!(state, SlotState::Running)) {
-                    NodeStatus::Running
-                } else if is(|state| matches!(state, SlotState::Retrying { .. })) {
-                    NodeStatus::Retrying
-                } else {
-                    NodeStatus::Running
-                }
+            Stage::Active if self.running_slots == 0 && self.retrying_slots > 0 => {
+                NodeStatus::Retrying
             }
+            Stage::Active => NodeStatus::Running,
             Stage::AwaitingCheckpoint { .. } => NodeStatus::AwaitingCheckpoint,
             Stage::Completed { .. } => NodeStatus::Completed,
             Stage::Failed(_) => NodeStatus::Failed,
@@ -230,6 +249,20 @@ impl NodeState {
         }
     }
 
+    /// What the first failed item failed with.
+    pub(super) fn failure(&self) -> Option<Failure> {
+        self.numbered_slots()
+            .find_map(|(item, slot)| match (&slot.state, item) {
+                (SlotState::Failed(error), None) => Some(error.clone()),
+                (SlotState::Failed(error), Some(item)) => Some(Failure::new(
+                    error.cause,
+                    format!("item {item}: {}", error.message),
+                )),
+                _ => None,
+            })
+    }
+
+    /// Has it begun, without being over?
     pub(super) fn is_active(&self) -> bool {
         matches!(self.stage, Stage::Active | Stage::AwaitingCheckpoint { .. })
     }
@@ -239,5 +272,63 @@ impl NodeState {
             self.stage,
             Stage::Completed { .. } | Stage::Failed(_) | Stage::Skipped { .. } | Stage::Cancelled
         )
+    }
+
+    /// Is there nothing to prepare any more: are its items known, or its output there?
+    pub(super) fn is_prepared(&self) -> bool {
+        self.items.is_some() || self.open_slots == 0
+    }
+
+    /// Puts a slot, which must exist, into this state and keeps count.
+    pub(super) fn set_slot(&mut self, item: Option<u32>, state: SlotState) {
+        let Some(slot) = self.slot_mut(item) else {
+            return;
+        };
+        let before = slot.counts();
+        slot.state = state;
+        let after = slot.counts();
+        self.open_slots = self.open_slots + after.0 - before.0;
+        self.running_slots = self.running_slots + after.1 - before.1;
+        self.retrying_slots = self.retrying_slots + after.2 - before.2;
+    }
+
+    /// Gives it the items of its fan-out, all pending.
+    pub(super) fn set_items(&mut self, items: Vec<Json>) {
+        self.slots = vec![Slot::default(); items.len()];
+        self.open_slots = items.len();
+        self.items = Some(items);
+    }
+
+    /// All of it runs again, as another round. Only for a node of which nothing runs.
+    pub(super) fn send_back(&mut self) {
+        self.round += 1;
+        self.slots.iter_mut().for_each(Slot::restart);
+        self.open_slots = self.slots.len();
+    }
+
+    /// Back to waiting, for a resume. What succeeded stays, unless a reviewer
+    /// rejected it; a checkpoint that nobody decided at opens anew, under another id.
+    pub(super) fn reset(&mut self) {
+        let is_rejected = matches!(
+            &self.stage,
+            Stage::Failed(failure) if failure.cause == FailureKind::Rejected
+        );
+        let is_produced = self
+            .slots
+            .iter()
+            .all(|slot| matches!(slot.state, SlotState::Succeeded { .. }));
+        match (is_produced, is_rejected) {
+            (true, true) => self.send_back(),
+            (true, false) => self.round += 1,
+            (false, _) => {
+                let lost = self
+                    .slots
+                    .iter_mut()
+                    .filter(|slot| !matches!(slot.state, SlotState::Succeeded { .. }));
+                self.open_slots = lost.map(Slot::restart).count();
+            }
+        }
+        self.stage = Stage::Waiting;
+        self.ended_at = None;
     }
 }

@@ -1,6 +1,6 @@
 //! Consequences: what follows from the events so far without anybody's doing.
 
-use super::{Consequence, Execution, Refusal, Stage, Step, decide::Action};
+use super::{Action, Consequence, Execution, Refusal, Stage, Step};
 use crate::workflow::{
     CheckpointId, Digest, Event, Failure, FailureKind, NodeIndex, OnFailure, Timestamp,
 };
@@ -18,7 +18,7 @@ impl Execution {
                 }
             }
         }
-        if !self.is_over() && self.open_nodes == 0 && !self.is_finishing {
+        if !self.is_over() && self.tally.open_nodes == 0 && !self.is_finishing {
             self.settle_end(now, step)?;
         }
         Ok(())
@@ -85,7 +85,7 @@ impl Execution {
     }
 
     fn settle_end(&mut self, now: Timestamp, step: &mut Step) -> Result<(), Refusal> {
-        if self.failed_nodes > 0 {
+        if self.tally.failed_nodes > 0 {
             let failed = self
                 .definition
                 .indices()

@@ -1,1 +1,3 @@
+//! Executions, by example and by property.
+
 

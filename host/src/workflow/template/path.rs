@@ -125,8 +125,12 @@ impl Path {
                 Err(format!("node {id} has no output: it is {}", node.status))
             }
             (Step::Field(field), _) => {
-                let value = Arc::new(node.to_value().get(field).cloned().unwrap_or_default());
-                walk(&value, steps)
+                let value = match field.as_str() {
+                    "status" => Value::from(node.status.as_str()),
+                    "error" => Value::from(node.error),
+                    _ => Value::Null,
+                };
+                walk(&Arc::new(value), steps)
             }
             (Step::Index(_), _) => Err("a node has output, status and error".to_owned()),
         }

@@ -1,7 +1,6 @@
 //! An endpoint that does what no endpoint should; the last segment of the path says what.
 
 use std::{
-    future::pending,
     hint::black_box,
     sync::atomic::{AtomicU32, Ordering::Relaxed},
     time::Duration,
@@ -26,7 +25,10 @@ async fn handle(request: Request) -> Reply {
         "trap" => panic!("as you wish"),
         "loop" => spin(),
         "memory" => fill(),
-        "never" => pending().await,
+        "never" => {
+            ages().await;
+            text("at last")
+        }
         "slow" => slow().await,
         "loop-in-stream" => loop_in_stream(),
         "trap-in-stream" => trap_in_stream(),
@@ -59,6 +61,11 @@ fn fill() -> Reply {
     }
 }
 
+/// Longer than any test. A component that waits for nothing at all would trap.
+async fn ages() {
+    spin_sdk::time::sleep(Duration::from_hours(1)).await;
+}
+
 async fn slow() -> Reply {
     spin_sdk::time::sleep(Duration::from_millis(300)).await;
     text("slow")
@@ -75,10 +82,14 @@ fn trap_in_stream() -> Reply {
     streamed(first.chain(stream::once(async { panic!("in the middle") })))
 }
 
-/// One piece, and then nothing for ever.
+/// One piece, and then nothing.
 fn quiet_stream() -> Reply {
     let first = stream::once(async { Bytes::from_static(b"first") });
-    streamed(first.chain(stream::pending()))
+    let last = stream::once(async {
+        ages().await;
+        Bytes::from_static(b"last")
+    });
+    streamed(first.chain(last))
 }
 
 /// How many requests this instance has counted.
@@ -87,18 +98,18 @@ fn count() -> Reply {
     text((COUNT.fetch_add(1, Relaxed) + 1).to_string())
 }
 
-/// The headers, and how many bytes of the body came.
+/// The head of the request, and how many bytes of the body came.
 async fn echo(request: Request) -> Reply {
-    let mut lines = format!("{} {}\n", request.method(), request.uri());
+    let mut lines = vec![format!("{} {}", request.method(), request.uri())];
     for (name, value) in request.headers() {
-        lines += &format!("{name}: {}\n", String::from_utf8_lossy(value.as_bytes()));
+        let value = String::from_utf8_lossy(value.as_bytes());
+        lines.push(format!("{name}: {value}"));
     }
-    let body = request.into_body().bytes().await;
-    lines += &match body {
+    lines.push(match request.into_body().bytes().await {
         Ok(bytes) => format!("{} bytes", bytes.len()),
         Err(error) => format!("broke off: {error:?}"),
-    };
-    text(lines)
+    });
+    text(lines.join("\n"))
 }
 
 async fn outbound() -> Reply {

@@ -2,5 +2,5 @@
 SELECT id
 FROM executions
 WHERE wake_at <= ?1
-ORDER BY wake_at
+ORDER BY wake_at, id
 LIMIT ?2;

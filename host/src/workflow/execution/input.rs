@@ -1,0 +1,137 @@
+//! What goes in and out of an execution: inputs, actions, steps, refusals.
+
+use std::time::Duration;
+
+use super::IllegalTransition;
+use crate::workflow::{
+    ArtifactRef, CheckpointId, DEPTH_MAX, Decision, ExecutionStatus, Failure, Json, Level,
+    NodeIndex, Recorded,
+};
+
+/// Everything that can happen to an execution from outside.
+#[derive(Debug, Clone)]
+pub enum Input {
+    /// [`Action::Prepare`] is done.
+    Prepared {
+        /// Which node.
+        node: NodeIndex,
+        /// What `when` and `for_each` gave.
+        result: Result<Prepared, Failure>,
+    },
+    /// An attempt is over.
+    Attempted {
+        /// Of which node.
+        node: NodeIndex,
+        /// Of which item.
+        item: Option<u32>,
+        /// Number of the attempt.
+        attempt: u32,
+        /// Output and artifacts, or why it failed.
+        result: Result<(Json, Vec<ArtifactRef>), Failure>,
+    },
+    /// A running attempt wrote to its log.
+    Logged {
+        /// Of which node.
+        node: NodeIndex,
+        /// Of which item.
+        item: Option<u32>,
+        /// How important.
+        level: Level,
+        /// What.
+        message: String,
+    },
+    /// A running attempt says how far it is.
+    Progressed {
+        /// Of which node.
+        node: NodeIndex,
+        /// Of which item.
+        item: Option<u32>,
+        /// 0.0 to 1.0.
+        fraction: f32,
+        /// What is going on.
+        message: String,
+    },
+    /// [`Action::Finish`] is done.
+    Finished(Result<Json, Failure>),
+    /// Time has passed.
+    Tick,
+    /// Somebody wants it to end.
+    Cancel {
+        /// Why.
+        reason: String,
+    },
+    /// Somebody wants it to go on.
+    Resume {
+        /// From now to the new deadline.
+        timeout: Duration,
+    },
+    /// Somebody decided at a checkpoint.
+    Resolve {
+        /// Which one.
+        checkpoint: CheckpointId,
+        /// How.
+        decision: Decision,
+        /// What they wrote.
+        notes: Option<String>,
+        /// Who.
+        by: Option<String>,
+    },
+}
+
+/// What preparing a node gave.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Prepared {
+    /// `when` was false.
+    Skip,
+    /// It runs once.
+    Once,
+    /// It runs once for each of these.
+    ForEach(Vec<Json>),
+}
+
+/// Something that somebody has to do now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Action {
+    /// Evaluate `when` and `for_each` of this node; answer with [`Input::Prepared`].
+    Prepare(NodeIndex),
+    /// Run this attempt; answer with [`Input::Attempted`].
+    Run {
+        /// Of which node.
+        node: NodeIndex,
+        /// Of which item.
+        item: Option<u32>,
+        /// Number of the attempt.
+        attempt: u32,
+    },
+    /// Evaluate the output of the execution; answer with [`Input::Finished`].
+    Finish,
+}
+
+/// What follows from an input.
+#[derive(Debug, Clone, Default)]
+pub struct Step {
+    /// Applied to the execution already, and to be made durable.
+    pub events: Vec<Recorded>,
+    /// To be done now.
+    pub actions: Vec<Action>,
+}
+
+/// Why an input cannot be taken.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// The execution is over.
+    #[error("execution is {0} already")]
+    Over(ExecutionStatus),
+    /// Only a failed, cancelled or timed-out execution can be resumed.
+    #[error("execution is {0}; only a failed, cancelled or timed_out one can be resumed")]
+    NotResumable(ExecutionStatus),
+    /// The checkpoint is not open.
+    #[error("checkpoint {0} is not open")]
+    NotOpen(CheckpointId),
+    /// A value is nested deeper than a journal can hold.
+    #[error("{0} is nested deeper than {DEPTH_MAX} levels")]
+    TooDeep(&'static str),
+    /// A flaw in this module; the journal is as it was.
+    #[error(transparent)]
+    Illegal(#[from] IllegalTransition),
+}

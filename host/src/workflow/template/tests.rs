@@ -1,0 +1,3 @@
+//! Templates, by example and by property.
+
+

@@ -5,6 +5,7 @@
 
 mod bindings;
 mod catalog;
+mod expansion;
 mod expressions;
 mod failure;
 mod grants;

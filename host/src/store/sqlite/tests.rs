@@ -1,4 +1,4 @@
-//! What only SQLite has: files, locks, plans.
+//! What only `SQLite` has: files, locks, plans.
 
 use std::{fs, path::Path};
 

@@ -273,10 +273,7 @@ proptest! {
                 simulator.step();
             }
             let before = format!("{:?}", simulator.execution);
-            match simulator.execution.handle(wild.input(&simulator.execution), simulator.now) {
-                Ok(step) => simulator.journal.extend(step.events),
-                Err(_) => prop_assert_eq!(format!("{:?}", simulator.execution), before),
-            }
+            if let Ok(step) = simulator.execution.handle(wild.input(&simulator.execution), simulator.now) { simulator.journal.extend(step.events) } else { prop_assert_eq!(format!("{:?}", simulator.execution), before) }
             check_derived(&simulator.execution, Some(simulator.now));
             // The actions of the wild input are lost, as in a crash.
             simulator.crash();

@@ -107,7 +107,7 @@ impl Story {
 
     fn resume(&mut self) -> Vec<Action> {
         self.input(Input::Resume {
-            timeout: Duration::from_secs(60),
+            timeout: Duration::from_mins(1),
         })
     }
 
@@ -432,7 +432,7 @@ fn a_stop_cancels_what_runs_and_a_resume_keeps_what_is_there() {
             .execution
             .nodes()
             .iter()
-            .map(|node| node.status())
+            .map(super::super::node::NodeState::status)
             .collect::<Vec<_>>()
     };
     use NodeStatus::{Cancelled, Completed, Failed, Running, Waiting};

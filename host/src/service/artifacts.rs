@@ -27,10 +27,7 @@ impl Service {
         let id = parameters::id("execution", execution)?;
         let execution = self.folded(id).await?;
         let found = all(&execution).find(|(of_node, of_item, artifact)| {
-            // Without an item, the first one that has it.
-            of_node.as_str() == node
-                && (item.is_none() || *of_item == item)
-                && artifact.name == name
+            of_node.as_str() == node && *of_item == item && artifact.name == name
         });
         let Some((node, item, artifact)) = found else {
             let name: String = name.chars().take(200).collect();

@@ -28,7 +28,9 @@ impl Service {
     ) -> Result<contract::Definition, Error> {
         let workflow: WorkflowId = parameters::parsed("/id", id)?;
         let document = parameters::document("", document)?;
-        let definition = self.checked(&document, Some(&workflow)).await?;
+        let definition = self
+            .checked(document.clone(), Some(workflow.clone()))
+            .await?;
         let new = NewDefinition {
             workflow,
             name: definition.name,
@@ -52,7 +54,7 @@ impl Service {
 
     pub(super) async fn validate(&self, document: &str) -> Result<(), Error> {
         let document = parameters::document("", document)?;
-        self.checked(&document, None).await.map(|_| ())
+        self.checked(document, None).await.map(|_| ())
     }
 
     pub(super) async fn definition(
@@ -109,20 +111,20 @@ impl Service {
         })
     }
 
-    async fn checked(
-        &self,
-        document: &Value,
-        id: Option<&WorkflowId>,
-    ) -> Result<Definition, Error> {
-        match check_definition(&*self.runner, document, id).await {
-            Ok(definition) => Ok(definition),
-            Err(CheckError::Invalid(violations)) => Err(Error::Invalid(
-                violations
-                    .into_iter()
-                    .map(contract::Violation::from)
-                    .collect(),
-            )),
-            Err(CheckError::Failed(failure)) => Err(internal(&failure)),
+    /// Reads and checks a document in a task of its own: the expressions are checked
+    /// in a sandbox, and a guest (the endpoint that asks) cannot be waiting on the
+    /// same stack while another one runs. Large documents take a while, too.
+    async fn checked(&self, document: Value, id: Option<WorkflowId>) -> Result<Definition, Error> {
+        let runner = self.runner.clone();
+        let check = async move { check_definition(&*runner, &document, id.as_ref()).await };
+        match tokio::spawn(check).await {
+            Ok(Ok(definition)) => Ok(definition),
+            Ok(Err(CheckError::Invalid(violations))) => {
+                let violations = violations.into_iter().map(contract::Violation::from);
+                Err(Error::Invalid(violations.collect()))
+            }
+            Ok(Err(CheckError::Failed(failure))) => Err(internal(&failure)),
+            Err(panic) => Err(internal(&panic)),
         }
     }
 }

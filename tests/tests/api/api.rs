@@ -220,20 +220,25 @@ impl Stream {
     }
 }
 
+/// What a frame says under this name, line by line.
+fn fields<'f>(frame: &'f str, name: &'f str) -> impl Iterator<Item = &'f str> {
+    frame
+        .lines()
+        .filter_map(move |line| line.strip_prefix(name)?.strip_prefix(": "))
+}
+
 /// The event of a frame; none when the frame is only a comment.
 fn event(frame: &str) -> Option<Value> {
-    let field = |name: &str| {
-        frame
-            .lines()
-            .filter_map(move |line| line.strip_prefix(name)?.strip_prefix(": "))
-    };
-    let data: Vec<_> = field("data").collect();
+    let data: Vec<_> = fields(frame, "data").collect();
     if data.is_empty() {
         return None;
     }
     let event: Value = serde_json::from_str(&data.join("\n")).unwrap();
-    assert_eq!(field("id").next(), Some(event["seq"].to_string().as_str()));
-    assert_eq!(field("event").next(), event["kind"].as_str());
+    assert_eq!(
+        fields(frame, "id").next(),
+        Some(event["seq"].to_string().as_str())
+    );
+    assert_eq!(fields(frame, "event").next(), event["kind"].as_str());
     Some(event)
 }
 

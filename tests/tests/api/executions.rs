@@ -208,7 +208,7 @@ async fn artifacts_come_as_they_were_kept() {
     let api = shared();
     let artifact = json!({"name": "r é.md", "content_type": "text/markdown"});
     let definition = json!({"id": "files", "nodes": [
-        {"id": "one", "phase": "template-render", "config": {"template": "# {{ '{{' }} who }}\n", "artifact": artifact}, "input": {"who": "you"}},
+        {"id": "one", "phase": "template-render", "config": {"template": "# {{ who }}\n", "artifact": artifact}, "input": {"who": "you"}},
         {"id": "each", "phase": "template-render", "for_each": ["a", "b"],
          "config": {"template": "[{{ x }}]", "artifact": {"name": "x.txt", "content_type": "text/plain"}}, "input": {"x": "{{ item }}"}},
     ]});
@@ -245,12 +245,7 @@ async fn artifacts_come_as_they_were_kept() {
         api.get(&format!("{path}/each/x.txt?item=1")).await.body,
         "[b]"
     );
-    for missing in [
-        "each/x.txt",
-        "each/x.txt?item=2",
-        "one/y.md",
-        "nobody/x.txt",
-    ] {
+    for missing in ["each/x.txt?item=2", "one/y.md", "nobody/x.txt"] {
         assert_eq!(
             api.get(&format!("{path}/{missing}")).await.status,
             404,

@@ -38,12 +38,12 @@ async fn bystander(api: Api) {
     let items: Vec<_> = (0..60).collect();
     let definition = json!({"id": "bystander", "max_parallel": 12, "nodes": [
         {"id": "each", "phase": "delay", "config": {"ms": 100}, "for_each": items, "input": "{{ item }}"},
-        {"id": "sum", "phase": "compute", "needs": ["each"], "input": {"n": "{{ size(nodes.each.output) }}"}},
+        {"id": "last", "phase": "compute", "needs": ["each"], "input": {"n": "{{ nodes.each.output[59] }}"}},
     ]});
     let execution = api.run(&definition, &json!({})).await;
     assert_eq!(
         execution["output"],
-        json!({"sum": {"n": 61}}),
+        json!({"last": {"n": 60}}),
         "{}",
         excerpt(&execution.to_string())
     );
@@ -250,8 +250,7 @@ async fn templates_cannot_repeat_a_large_value_for_ever() {
 async fn loops_in_the_configs_of_phases_have_an_end() {
     let api = shared();
     let looped = "{% for a in range(10000) %}{% for b in range(10000) %}{% endfor %}{% endfor %}";
-    let doubled = "{% set ns = namespace(s='x') %}{% for i in range(60) %}{% set ns.s = ns.s ~ ns.s %}{% endfor %}{{ '{{' }} ns.s }}";
-    let doubled = doubled.replace("{{ '{{' }}", "{{");
+    let doubled = "{% set ns = namespace(s='x') %}{% for i in range(60) %}{% set ns.s = ns.s ~ ns.s %}{% endfor %}{{ ns.s }}";
     let recursive = "{% macro m() %}{{ m() }}{% endmacro %}{{ m() }}";
     let nested = "row.l.map(a, row.l.map(b, row.l.map(c, row.l.map(d, a)))) == []";
     let rows = json!({"rows": [{"l": (0..1_000).collect::<Vec<_>>()}]});

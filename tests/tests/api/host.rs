@@ -14,10 +14,11 @@ use tempfile::TempDir;
 
 use crate::api::Api;
 
-/// Small limits for those that run into them, so that it takes little time. Memory and output keep
-/// their defaults: 256 MiB and 16 MiB.
+/// Small limits for those that run into them, so that it takes little time; and memory enough to make
+/// an output of 100 MB. The limit of outputs keeps its default, 16 MiB.
 const LIMITS: &str = "
 [phase.misbehave.limits]
+memory_bytes = 536_870_912
 cpu_time_ms = 1_000
 log_bytes = 65_536
 artifact_bytes = 1_048_576

@@ -1,6 +1,9 @@
 //! The whole program from outside: a host as a child process, driven over HTTP as any client would.
 
-#[expect(dead_code, reason = "shared with the tests of the listener, which need all of it")]
+#[expect(
+    dead_code,
+    reason = "shared with the tests of the listener, which need all of it"
+)]
 #[path = "../http/client.rs"]
 mod client;
 mod host;

@@ -23,7 +23,7 @@ const DURATION_SECONDS_MAX: f64 = 31_536_000.0;
 /// Longest retry delay, in milliseconds: a day.
 const RETRY_DELAY_MS_MAX: u64 = 86_400_000;
 /// Deadline of an execution when nobody says otherwise.
-const TIMEOUT_DEFAULT: Duration = Duration::from_secs(7200);
+const TIMEOUT_DEFAULT: Duration = Duration::from_hours(2);
 
 /// A document that is read but whose CEL expressions are not checked yet: that
 /// takes a sandbox, and this is the pure core.

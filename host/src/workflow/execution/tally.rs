@@ -21,7 +21,9 @@ impl Tally {
     /// Counted from scratch.
     pub(super) fn of(nodes: &[NodeState]) -> Self {
         let mut tally = Self::default();
-        nodes.iter().for_each(|node| tally.add(node));
+        for node in nodes {
+            tally.add(node);
+        }
         tally
     }
 

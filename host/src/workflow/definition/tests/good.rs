@@ -13,7 +13,7 @@ use crate::workflow::{
 fn the_least_document_has_defaults() {
     let definition = read(&json!({"id": "w", "nodes": [{"id": "a", "phase": "p"}]})).unwrap();
     assert_eq!(definition.name, "w");
-    assert_eq!(definition.timeout, Duration::from_secs(7200));
+    assert_eq!(definition.timeout, Duration::from_hours(2));
     assert_eq!(definition.max_parallel, 16);
     assert_eq!(definition.on_failure, OnFailure::Stop);
     assert!(definition.output.is_none());
@@ -56,12 +56,12 @@ fn the_documented_example_is_read_in_full() {
     assert_eq!(late.needs, [NodeIndex(0)]);
     assert_eq!(late.config["order_by"], "-dep_delay");
     assert_eq!(late.retry.max_attempts, 3);
-    assert_eq!(late.timeout, Some(Duration::from_secs(60)));
+    assert_eq!(late.timeout, Some(Duration::from_mins(1)));
     assert!(notice.for_each.is_some());
     let checkpoint = notice.checkpoint.as_ref().unwrap();
     assert_eq!(checkpoint.on_reject, OnReject::Rerun);
     assert_eq!(checkpoint.on_expiry, OnExpiry::Reject);
-    assert_eq!(checkpoint.expires_after, Some(Duration::from_secs(86_400)));
+    assert_eq!(checkpoint.expires_after, Some(Duration::from_hours(24)));
     assert!(definition.output.is_some());
 }
 

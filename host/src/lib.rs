@@ -7,9 +7,24 @@
 //! **Invariant:** `events` tells nobody what `store` has not committed.
 #![forbid(unsafe_code)]
 
+pub mod cli;
+
+pub mod app;
+
+pub mod http;
+
+pub mod endpoints;
+
+pub mod contract;
+pub mod service;
+
 pub mod workflow;
 
+pub mod executor;
 pub mod plugin;
 pub mod store;
+pub mod wasm;
+
+pub mod events;
 
 pub mod clock;

@@ -3,6 +3,26 @@
 //! **Invariant:** nothing a phase does ends the host or holds one of its threads;
 //! every limit has a name, and exceeding it fails the attempt saying which.
 
+mod bindings;
+mod catalog;
+mod expansion;
+mod expressions;
+mod failure;
+mod grants;
+mod guest;
+mod limits;
+mod log;
+mod phase_host;
+mod sandbox;
+mod schema;
+mod text;
+
+pub use catalog::CatalogError;
+pub use grants::GrantsError;
+pub use limits::Limits;
+pub use sandbox::{Sandbox, SandboxConfig, SandboxError};
+pub use schema::Schema;
+
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use async_trait::async_trait;

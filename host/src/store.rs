@@ -12,6 +12,16 @@
 //!
 //! Domain types are not storage types: `codec` converts, with a version in each row.
 
+mod append;
+mod codec;
+mod sqlite;
+mod writer;
+
+#[cfg(test)]
+mod conformance;
+
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use bytes::Bytes;
 
@@ -20,12 +30,31 @@ use crate::workflow::{
     WorkflowId,
 };
 
+pub use append::JSON_DEPTH_MAX;
+pub use sqlite::SqliteStore;
+pub use writer::Writer;
+
+/// Opens the database at this URL, creates it when it is not there and brings its
+/// schema up to date. The errors are one line each, made for a person at start-up.
+pub async fn open(url: &str) -> Result<Arc<dyn Store>, StoreError> {
+    if url.starts_with("sqlite:") {
+        return Ok(Arc::new(SqliteStore::open(url).await?));
+    }
+    // The rest of it may hold a password.
+    let scheme = url.split_once(':').map_or("", |(scheme, _)| scheme);
+    Err(StoreError::Invalid(format!(
+        "database URL with scheme {scheme:?}: use sqlite://FILE"
+    )))
+}
+
 /// Where executions, definitions and blobs are kept.
 #[async_trait]
 pub trait Store: Send + Sync + 'static {
     /// Commits these appends in one transaction. The results are in their order.
     ///
-    /// The appends are of different executions (`writer` merges those of one).
+    /// The appends are of different executions (`writer` merges those of one)
+    /// and have passed [`Append::check`]. What contradicts the schema all the same is a
+    /// defect of the caller and fails all of them with [`StoreError::Invalid`].
     async fn commit(&self, appends: &[Append]) -> Result<Vec<Appended>, StoreError>;
 
     /// The summary and the whole journal of an execution.
@@ -39,14 +68,16 @@ pub trait Store: Send + Sync + 'static {
         limit: u32,
     ) -> Result<Vec<Recorded>, StoreError>;
 
-    /// Unfinished executions that need a host now: all that are not waiting, and
-    /// those whose `wake_at` has come. Oldest first, after `after`, at most `limit`.
-    async fn due(
+    /// Executions that are neither over nor waiting: what a host has to go on with
+    /// when it starts. By id (so oldest first), after `after`, at most `limit`.
+    async fn unfinished(
         &self,
-        now: Timestamp,
         after: Option<ExecutionId>,
         limit: u32,
     ) -> Result<Vec<ExecutionId>, StoreError>;
+
+    /// Waiting executions whose `wake_at` has come, the most overdue first, at most `limit`.
+    async fn woken(&self, now: Timestamp, limit: u32) -> Result<Vec<ExecutionId>, StoreError>;
 
     /// Stores a definition as the next version of `workflow`, or gives the latest
     /// version when its document is equal. With `expected`, only if that is the
@@ -127,7 +158,7 @@ pub struct Append {
     pub events: Vec<Recorded>,
     /// The summary row after these events; its `version` is the last event's number.
     pub summary: Summary,
-    /// When a released execution wants to run again; none when it runs or is over.
+    /// When a waiting execution wants to run again; none unless it waits.
     pub wake_at: Option<Timestamp>,
     /// True when it only waits (for a person, for `wake_at`) and needs no host.
     pub waiting: bool,
@@ -142,7 +173,7 @@ pub struct Append {
 /// Idempotency key of a start.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StartKey {
-    /// The client's key, unique per workflow.
+    /// The client's key, unique per workflow; without NUL.
     pub key: String,
     /// Digest of the request: the same key with another request is an error.
     pub request: Digest,
@@ -196,7 +227,8 @@ pub struct Summary {
     pub started_at: Option<Timestamp>,
     /// When it ended; none again after a resume.
     pub ended_at: Option<Timestamp>,
-    /// Why it failed, was cancelled or timed out.
+    /// Why it failed, was cancelled or timed out. The character NUL, which no
+    /// database likes in text, comes back as U+FFFD.
     pub error: Option<String>,
 }
 
@@ -214,7 +246,7 @@ pub struct ExecutionFilter {
 pub struct Page<Key> {
     /// Key of the last row of the page before.
     pub after: Option<Key>,
-    /// 1 to 1000.
+    /// 1 to 1000; the caller sees to it.
     pub limit: u32,
 }
 
@@ -340,7 +372,7 @@ pub struct StoredDefinition {
 }
 
 /// Why the store could not do it.
-#[derive(Debug, Clone, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum StoreError {
     /// The database does not answer, is busy or full; nothing was written.
     #[error("database unavailable: {0}")]
@@ -351,6 +383,9 @@ pub enum StoreError {
     /// What is stored is not what this version can read.
     #[error("stored data unreadable: {0}")]
     Corrupt(String),
+    /// No store could do it: the caller's mistake. Nothing was written.
+    #[error("not storable: {0}")]
+    Invalid(String),
     /// The database has migrations that this version does not know.
     #[error("database schema is newer than this version of phasewright: {0}")]
     Newer(String),

@@ -1,0 +1,90 @@
+//! Starts executions, cancels them and lets them resume.
+
+use phasewright_endpoint::{
+    Problem, Reply,
+    bindings::{executions, types::Caller},
+    execution,
+    request::{
+        allow,
+        body::read,
+        caller::caller,
+        header::wait_seconds,
+        json::Fields,
+        path::{Path, id},
+        query::Query,
+    },
+};
+use spin_sdk::{
+    http::{Method, Request, StatusCode},
+    http_service,
+};
+
+#[http_service]
+async fn handle(request: Request) -> Reply {
+    route(request).await.unwrap_or_else(Problem::into_reply)
+}
+
+async fn route(request: Request) -> Result<Reply, Problem> {
+    let path = Path::parse(request.uri().path())?;
+    match path.segments()[..] {
+        ["api", "workflows", workflow, "execute"] => start(request, workflow).await,
+        ["api", "executions", execution, "cancel"] => cancel(request, execution).await,
+        ["api", "executions", execution, "resume"] => resume(request, execution).await,
+        _ => Err(Problem::no_route()),
+    }
+}
+
+/// Starts, and with `Prefer: wait=N` waits for the end.
+async fn start(request: Request, workflow: &str) -> Result<Reply, Problem> {
+    let (head, body) = request.into_parts();
+    allow(&head, &[Method::POST])?;
+    let workflow = id("id", workflow)?;
+    Query::parse(&head, &[])?;
+    let caller = caller(&head.headers)?;
+    let wait = wait_seconds(&head.headers)?;
+    let body = read(&head, body).await?;
+    let start = execution::start_request(workflow, &head.headers, &body)?;
+    let (summary, is_new) = executions::start(caller.clone(), start).await?;
+    match wait {
+        Some(seconds) => wait_for(caller, summary.id, seconds).await,
+        None if is_new => execution::started(StatusCode::ACCEPTED, &summary),
+        None => execution::started(StatusCode::OK, &summary),
+    }
+}
+
+/// Answers with the whole execution if it is over within the time, otherwise with where it stands.
+async fn wait_for(caller: Caller, id: String, seconds: u32) -> Result<Reply, Problem> {
+    let execution = executions::wait(caller, id, seconds * 1_000).await?;
+    let summary = &execution.summary;
+    let mut reply = if execution::is_over(summary.status) {
+        let mut reply = execution::shown(&execution);
+        execution::set_location(&mut reply, summary)?;
+        reply
+    } else {
+        execution::started(StatusCode::ACCEPTED, summary)?
+    };
+    execution::set_wait_applied(&mut reply, seconds)?;
+    Ok(reply)
+}
+
+async fn cancel(request: Request, execution: &str) -> Result<Reply, Problem> {
+    let (head, body) = request.into_parts();
+    allow(&head, &[Method::POST])?;
+    let execution = id("id", execution)?;
+    Query::parse(&head, &[])?;
+    let caller = caller(&head.headers)?;
+    let reason = execution::cancel_reason(&read(&head, body).await?)?;
+    let summary = executions::cancel(caller, execution.to_owned(), reason).await?;
+    Ok(execution::summarised(StatusCode::ACCEPTED, &summary))
+}
+
+async fn resume(request: Request, execution: &str) -> Result<Reply, Problem> {
+    let (head, body) = request.into_parts();
+    allow(&head, &[Method::POST])?;
+    let execution = id("id", execution)?;
+    Query::parse(&head, &[])?;
+    let caller = caller(&head.headers)?;
+    Fields::parse(&read(&head, body).await?)?.finish()?;
+    let summary = executions::resume(caller, execution.to_owned()).await?;
+    Ok(execution::summarised(StatusCode::ACCEPTED, &summary))
+}

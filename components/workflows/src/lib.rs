@@ -1,0 +1,122 @@
+//! What executions are made of: workflow definitions, templates to start from, the phase catalog.
+
+use http::request::Parts;
+use phasewright_endpoint::{
+    Problem, Reply,
+    bindings::{catalog, definitions},
+    definition,
+    request::{
+        allow,
+        body::read,
+        caller::caller,
+        condition::expected_version,
+        path::{Path, id, phase_name},
+        query::Query,
+    },
+};
+use spin_sdk::{
+    http::{Method, Request},
+    http_service,
+};
+
+#[http_service]
+async fn handle(request: Request) -> Reply {
+    route(request).await.unwrap_or_else(Problem::into_reply)
+}
+
+async fn route(request: Request) -> Result<Reply, Problem> {
+    let path = Path::parse(request.uri().path())?;
+    let segments = path.segments();
+    if let ["api", "workflows", workflow] = segments[..] {
+        return one(request, workflow).await;
+    }
+    let head = request.into_parts().0;
+    match segments[..] {
+        ["api", "workflows"] => list(&head).await,
+        ["api", "workflows", workflow, "versions"] => versions(&head, workflow).await,
+        ["api", "templates"] => templates(&head).await,
+        ["api", "templates", name] => template(&head, name).await,
+        ["api", "phases"] => phases(&head).await,
+        ["api", "phases", name] => phase(&head, name).await,
+        _ => Err(Problem::no_route()),
+    }
+}
+
+/// One workflow; a `POST` to the name `validate` validates, and `validate` is a workflow's id
+/// otherwise.
+async fn one(request: Request, workflow: &str) -> Result<Reply, Problem> {
+    let (head, body) = request.into_parts();
+    if workflow == "validate" {
+        allow(&head, &[Method::GET, Method::POST, Method::PUT])?;
+    } else {
+        allow(&head, &[Method::GET, Method::PUT])?;
+    }
+    let workflow = id("id", workflow)?.to_owned();
+    let caller = caller(&head.headers)?;
+    match head.method {
+        Method::PUT => {
+            Query::parse(&head, &[])?;
+            let expected = expected_version(&head.headers)?;
+            let document = definition::document(read(&head, body).await?)?;
+            let stored = definitions::put(caller, workflow, document, expected).await?;
+            definition::stored(&stored)
+        }
+        Method::POST => {
+            Query::parse(&head, &[])?;
+            let document = definition::document(read(&head, body).await?)?;
+            definitions::validate(caller, document).await?;
+            Ok(definition::valid())
+        }
+        _ => {
+            let query = Query::parse(&head, &["version"])?;
+            let version = query.number("version", 1, u32::MAX)?;
+            let found = definitions::get(caller, workflow, version).await?;
+            definition::shown(&head.headers, &found)
+        }
+    }
+}
+
+async fn list(head: &Parts) -> Result<Reply, Problem> {
+    allow(head, &[Method::GET])?;
+    let page = Query::parse(head, &["limit", "cursor"])?.page()?;
+    let page = definitions::list(caller(&head.headers)?, page).await?;
+    Ok(definition::listed(&page))
+}
+
+async fn versions(head: &Parts, workflow: &str) -> Result<Reply, Problem> {
+    allow(head, &[Method::GET])?;
+    let workflow = id("id", workflow)?.to_owned();
+    let page = Query::parse(head, &["limit", "cursor"])?.page()?;
+    let page = definitions::versions(caller(&head.headers)?, workflow, page).await?;
+    Ok(definition::listed(&page))
+}
+
+async fn templates(head: &Parts) -> Result<Reply, Problem> {
+    allow(head, &[Method::GET])?;
+    Query::parse(head, &[])?;
+    let templates = definitions::templates(caller(&head.headers)?).await?;
+    Ok(definition::templates(&templates))
+}
+
+async fn template(head: &Parts, name: &str) -> Result<Reply, Problem> {
+    allow(head, &[Method::GET])?;
+    let name = id("name", name)?;
+    Query::parse(head, &[])?;
+    let templates = definitions::templates(caller(&head.headers)?).await?;
+    definition::template(&templates, name)
+}
+
+async fn phases(head: &Parts) -> Result<Reply, Problem> {
+    allow(head, &[Method::GET])?;
+    Query::parse(head, &[])?;
+    let phases = catalog::list(caller(&head.headers)?).await?;
+    Ok(definition::phases(&phases))
+}
+
+async fn phase(head: &Parts, name: &str) -> Result<Reply, Problem> {
+    allow(head, &[Method::GET])?;
+    let name = phase_name("name", name)?.to_owned();
+    Query::parse(head, &[])?;
+    let phase = catalog::get(caller(&head.headers)?, name).await?;
+    Ok(definition::phase(&phase))
+}

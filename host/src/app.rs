@@ -1,0 +1,124 @@
+//! A whole engine: everything put together, opened and stopped in order.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use anyhow::{Context, Result};
+use tokio::task::JoinHandle;
+
+use crate::{
+    clock::{Clock, SystemClock},
+    events::Events,
+    executor::Executor,
+    http::Connections,
+    plugin::{PhaseRunner, Sandbox, SandboxConfig},
+    service::{Library, Service},
+    store::{self, Writer},
+    wasm::{self, Wasm},
+};
+
+/// Where the evaluator is, from the root of a checkout or a release.
+pub const EVALUATOR: &str = "target/wasm32-wasip2/wasm/expression.wasm";
+
+/// How long attempts may go on after the engine was asked to stop.
+pub const GRACE: Duration = Duration::from_secs(10);
+
+/// What an engine is opened with.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// `sqlite://FILE`
+    pub database: String,
+    /// Folders with phases.
+    pub phases: Vec<PathBuf>,
+    /// The component that evaluates expressions.
+    pub evaluator: PathBuf,
+}
+
+/// A running engine.
+pub struct App {
+    /// What every door calls.
+    pub service: Arc<Service>,
+    /// For the endpoint components.
+    pub wasm: Arc<Wasm>,
+    /// What the listener has open; the health report shows it.
+    pub connections: Connections,
+    executor: Executor,
+    recovery: Option<JoinHandle<()>>,
+}
+
+impl App {
+    /// Opens the database and loads the phases.
+    pub async fn open(config: Config) -> Result<Self> {
+        let wasm = open_wasm()?;
+        let sandbox = open_sandbox(&wasm, config.phases, config.evaluator);
+        let (store, sandbox) = tokio::join!(store::open(&config.database), sandbox);
+        let (store, runner) = (store.context("failed to open the database")?, sandbox?);
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let library = Arc::new(Library::new(store.clone()));
+        let events = Events::default();
+        let executor = Executor::new(
+            store.clone(),
+            Writer::start(store.clone()),
+            runner.clone(),
+            clock.clone(),
+            library.clone(),
+            events.clone(),
+        );
+        let connections = Connections::default();
+        let service = Service::new(
+            store,
+            library,
+            runner,
+            executor.clone(),
+            events,
+            clock,
+            connections.clone(),
+        );
+        Ok(Self {
+            service: Arc::new(service),
+            wasm,
+            connections,
+            executor,
+            recovery: None,
+        })
+    }
+
+    /// Goes on with what was unfinished.
+    pub fn recover(&mut self) {
+        self.recovery.get_or_insert_with(|| self.executor.recover());
+    }
+
+    /// Lets attempts finish for a while, commits what is queued, and ends.
+    pub async fn stop(self) {
+        self.executor.stop(GRACE).await;
+        if let Some(recovery) = self.recovery {
+            // It ends by itself when the executor stops.
+            let _ = recovery.await;
+        }
+    }
+}
+
+/// The WebAssembly engine, with its cache of compiled components.
+pub fn open_wasm() -> Result<Arc<Wasm>> {
+    let cache = wasm::cache_folder(Path::new(".phasewright-cache"));
+    Ok(Arc::new(
+        Wasm::new(&cache).context("failed to start WebAssembly")?,
+    ))
+}
+
+/// The phases of these folders.
+pub async fn open_sandbox(
+    wasm: &Arc<Wasm>,
+    phases: Vec<PathBuf>,
+    evaluator: PathBuf,
+) -> Result<Arc<dyn PhaseRunner>> {
+    let config = SandboxConfig::new(phases, evaluator);
+    let env = |name: &str| std::env::var(name).ok();
+    let sandbox = Sandbox::new(wasm.clone(), &config, &env)
+        .await
+        .context("failed to load the phases")?;
+    Ok(Arc::new(sandbox))
+}

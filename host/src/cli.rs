@@ -1,0 +1,69 @@
+//! The command line: `serve` runs a host, `run` and `validate` an engine of their
+//! own, the others ask a host over HTTP.
+
+mod checkpoints;
+mod client;
+mod executions;
+mod phases;
+mod run;
+mod serve;
+mod show;
+mod validate;
+
+use std::{path::PathBuf, process::ExitCode};
+
+use anyhow::Result;
+use clap::{Args, Parser, Subcommand};
+
+use crate::app;
+
+/// Durable DAG workflows on WebAssembly.
+#[derive(Debug, Parser)]
+#[command(name = "phasewright", version, max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serve the HTTP API and run executions
+    Serve(serve::Serve),
+    /// Run a definition here and now, in an engine of its own
+    Run(run::Run),
+    /// Check a definition, and name everything that is wrong with it
+    Validate(validate::Validate),
+    /// List the phases of a host, or show one
+    Phases(phases::Phases),
+    /// List the executions of a host, or show one
+    Executions(executions::Executions),
+    /// List the checkpoints of a host, show one, or decide on it
+    Checkpoints(checkpoints::Checkpoints),
+}
+
+/// Where the phases are.
+#[derive(Debug, Args)]
+struct PhaseArgs {
+    /// Folder with phases (*.wasm) and perhaps a phases.toml; may be given several times
+    #[arg(
+        long = "phases",
+        value_name = "FOLDER",
+        default_value = "target/phases"
+    )]
+    folders: Vec<PathBuf>,
+    /// The component that evaluates expressions
+    #[arg(long, value_name = "FILE", env = "PHASEWRIGHT_EVALUATOR", default_value = app::EVALUATOR)]
+    evaluator: PathBuf,
+}
+
+/// Runs the command of this process.
+pub async fn run() -> Result<ExitCode> {
+    match Cli::parse().command {
+        Command::Serve(serve) => serve.run().await,
+        Command::Run(run) => run.run().await,
+        Command::Validate(validate) => validate.run().await,
+        Command::Phases(phases) => tokio::task::block_in_place(|| phases.run()),
+        Command::Executions(executions) => tokio::task::block_in_place(|| executions.run()),
+        Command::Checkpoints(checkpoints) => tokio::task::block_in_place(|| checkpoints.run()),
+    }
+}

@@ -1,0 +1,98 @@
+//! Asking a host over HTTP.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use clap::Args;
+use serde_json::Value;
+use ureq::Agent;
+
+/// Which host to ask, and how to show what it says.
+#[derive(Debug, Args)]
+pub(super) struct Client {
+    /// Address of the host
+    #[arg(
+        long,
+        value_name = "URL",
+        env = "PHASEWRIGHT_SERVER",
+        default_value = "http://127.0.0.1:8080"
+    )]
+    server: String,
+    /// Print JSON, as the host answers it
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+impl Client {
+    /// GET, with these query parameters.
+    pub(super) fn get(&self, path: &[&str], query: &[(&str, String)]) -> Result<Value> {
+        let mut request = agent().get(self.url(path));
+        for (name, value) in query {
+            request = request.query(*name, value);
+        }
+        self.read(request.call())
+    }
+
+    /// POST a JSON body.
+    pub(super) fn post(&self, path: &[&str], body: &Value) -> Result<Value> {
+        self.read(agent().post(self.url(path)).send_json(body))
+    }
+
+    fn url(&self, path: &[&str]) -> String {
+        let mut url = self.server.trim_end_matches('/').to_owned();
+        for segment in path {
+            url.push('/');
+            // Ids need no escape; anything else shall not become another path.
+            for byte in segment.bytes() {
+                match byte {
+                    b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' => {
+                        url.push(char::from(byte));
+                    }
+                    _ => url.push_str(&format!("%{byte:02X}")),
+                }
+            }
+        }
+        url
+    }
+
+    fn read(&self, answer: Result<http::Response<ureq::Body>, ureq::Error>) -> Result<Value> {
+        let mut answer = answer.with_context(|| format!("failed to reach {}", self.server))?;
+        let status = answer.status();
+        let text = answer
+            .body_mut()
+            .with_config()
+            .limit(1 << 30)
+            .read_to_string();
+        let text = text.with_context(|| format!("failed to read the answer of {}", self.server))?;
+        if status.is_success() {
+            return serde_json::from_str(&text).context("failed to read the answer as JSON");
+        }
+        bail!(
+            "{}",
+            problem(&text).unwrap_or_else(|| format!("the host answered {status}"))
+        );
+    }
+}
+
+fn agent() -> Agent {
+    Agent::config_builder()
+        .http_status_as_error(false)
+        .timeout_connect(Some(Duration::from_secs(10)))
+        .timeout_global(Some(Duration::from_mins(2)))
+        .build()
+        .into()
+}
+
+/// An `application/problem+json` as lines.
+fn problem(text: &str) -> Option<String> {
+    let problem: Value = serde_json::from_str(text).ok()?;
+    let mut lines = problem["detail"]
+        .as_str()
+        .or(problem["title"].as_str())?
+        .to_owned();
+    for error in problem["errors"].as_array().into_iter().flatten() {
+        let (pointer, message) = (error["pointer"].as_str()?, error["message"].as_str()?);
+        lines.push_str(&format!("\n  {pointer}: {message}"));
+    }
+    Some(lines)
+}

@@ -1,0 +1,84 @@
+//! `phasewright serve`
+
+use std::{io::Write, path::PathBuf, process::ExitCode, sync::Arc};
+
+use anyhow::{Context, Result};
+use clap::Args;
+use tokio::signal::unix::{SignalKind, signal};
+use tracing::info;
+
+use super::PhaseArgs;
+use crate::{
+    app::{App, Config},
+    contract::Engine,
+    endpoints::{self, Endpoints, Manifest},
+    http::{self, Server},
+};
+
+#[derive(Debug, Args)]
+pub(super) struct Serve {
+    /// Address to listen on; port 0 takes a free one
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8080")]
+    listen: String,
+    /// Database: `sqlite://FILE`
+    #[arg(
+        long,
+        value_name = "URL",
+        env = "DATABASE_URL",
+        default_value = "sqlite://phasewright.db",
+        hide_env_values = true
+    )]
+    database: String,
+    /// Spin manifest with the endpoint components
+    #[arg(long, value_name = "FILE", default_value = "spin.toml")]
+    app: PathBuf,
+    #[command(flatten)]
+    phases: PhaseArgs,
+}
+
+impl Serve {
+    pub(super) async fn run(self) -> Result<ExitCode> {
+        let manifest = Manifest::read(&self.app).context("failed to read the application")?;
+        let config = Config {
+            database: self.database,
+            phases: self.phases.folders,
+            evaluator: self.phases.evaluator,
+        };
+        let mut app = App::open(config).await?;
+        let engine: Arc<dyn Engine> = app.service.clone();
+        let wasm = app.wasm.clone();
+        let endpoints = tokio::task::spawn_blocking(move || {
+            Endpoints::load(&wasm, manifest, &engine, endpoints::Limits::default())
+        });
+        let endpoints = Arc::new(endpoints.await?.context("failed to load the application")?);
+        let server = Server::bind(
+            &self.listen,
+            endpoints,
+            app.connections.clone(),
+            http::Limits::default(),
+        )
+        .await;
+        let server = server.with_context(|| format!("failed to listen on {}", self.listen))?;
+        // Only now, when nothing can fail any more: what is begun is better not interrupted at once.
+        app.recover();
+        // The one line on standard output; whoever started this process waits for it.
+        println!("listening on http://{}", server.address());
+        std::io::stdout().flush()?;
+        server.serve(stop_signal()?).await;
+        info!("stopping");
+        app.stop().await;
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+/// Resolves on SIGTERM or SIGINT.
+fn stop_signal() -> Result<impl Future<Output = ()>> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    })
+}

@@ -1,0 +1,182 @@
+//! The workflow interface of `wit/workflow` in Rust: its types, and the trait that
+//! the engine implements once for every door.
+//!
+//! **Invariant:** the types are generated from the WIT. The in-process door of the
+//! endpoint components and the JSON door speak exactly these, so they cannot drift.
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures::stream::BoxStream;
+
+pub(crate) mod bindings {
+    wasmtime::component::bindgen!({
+        path: "../wit/workflow",
+        world: "endpoint",
+        imports: { default: async | store },
+        additional_derives: [PartialEq, serde::Serialize, serde::Deserialize],
+    });
+}
+
+use bindings::phasewright::workflow;
+
+pub use workflow::artifacts::Artifact;
+pub use workflow::catalog::Phase;
+pub use workflow::checkpoints::{
+    Checkpoint, CheckpointStatus, Decision, Filter as CheckpointFilter, Page as CheckpointPage,
+};
+pub use workflow::definitions::{Definition, Page as DefinitionPage, Template};
+pub use workflow::events::Event;
+pub use workflow::executions::{
+    Execution, Filter as ExecutionFilter, NodeView, Page as ExecutionPage, StartRequest, Summary,
+};
+pub use workflow::health::Probe;
+pub use workflow::types::{
+    Caller, Error, ExecutionStatus, Json, NodeStatus, PageRequest, Violation,
+};
+
+/// The workflow interface, function by function; what each one means is written in
+/// `wit/workflow/workflow.wit`.
+///
+/// Every call authenticates its `caller` itself; a door only carries it. A returned
+/// future may be dropped at any `await`, because its client went away or the endpoint
+/// instance ended: what has been asked of the executor by then happens anyway.
+#[async_trait]
+pub trait Engine: Send + Sync + 'static {
+    /// `executions.start`
+    async fn executions_start(
+        &self,
+        caller: Caller,
+        request: StartRequest,
+    ) -> Result<(Summary, bool), Error>;
+
+    /// `executions.get`
+    async fn executions_get(&self, caller: Caller, id: String) -> Result<Execution, Error>;
+
+    /// `executions.wait`; `timeout_ms` in milliseconds.
+    async fn executions_wait(
+        &self,
+        caller: Caller,
+        id: String,
+        timeout_ms: u32,
+    ) -> Result<Execution, Error>;
+
+    /// `executions.list`
+    async fn executions_list(
+        &self,
+        caller: Caller,
+        filter: ExecutionFilter,
+        page: PageRequest,
+    ) -> Result<ExecutionPage, Error>;
+
+    /// `executions.cancel`
+    async fn executions_cancel(
+        &self,
+        caller: Caller,
+        id: String,
+        reason: String,
+    ) -> Result<Summary, Error>;
+
+    /// `executions.resume`
+    async fn executions_resume(&self, caller: Caller, id: String) -> Result<Summary, Error>;
+
+    /// `events.follow`. Dropping the stream unsubscribes.
+    async fn events_follow(
+        &self,
+        caller: Caller,
+        execution_id: String,
+        after: u64,
+    ) -> Result<BoxStream<'static, Event>, Error>;
+
+    /// `artifacts.list`
+    async fn artifacts_list(
+        &self,
+        caller: Caller,
+        execution_id: String,
+    ) -> Result<Vec<Artifact>, Error>;
+
+    /// `artifacts.read`
+    async fn artifacts_read(
+        &self,
+        caller: Caller,
+        execution_id: String,
+        node: String,
+        item: Option<u32>,
+        name: String,
+    ) -> Result<(Artifact, Bytes), Error>;
+
+    /// `checkpoints.get`
+    async fn checkpoints_get(&self, caller: Caller, id: String) -> Result<Checkpoint, Error>;
+
+    /// `checkpoints.list`
+    async fn checkpoints_list(
+        &self,
+        caller: Caller,
+        filter: CheckpointFilter,
+        page: PageRequest,
+    ) -> Result<CheckpointPage, Error>;
+
+    /// `checkpoints.resolve`
+    async fn checkpoints_resolve(
+        &self,
+        caller: Caller,
+        id: String,
+        decision: Decision,
+        notes: Option<String>,
+    ) -> Result<Checkpoint, Error>;
+
+    /// `definitions.put`
+    async fn definitions_put(
+        &self,
+        caller: Caller,
+        id: String,
+        document: Json,
+        expected_version: Option<u32>,
+    ) -> Result<Definition, Error>;
+
+    /// `definitions.validate`
+    async fn definitions_validate(&self, caller: Caller, document: Json) -> Result<(), Error>;
+
+    /// `definitions.get`
+    async fn definitions_get(
+        &self,
+        caller: Caller,
+        id: String,
+        version: Option<u32>,
+    ) -> Result<Definition, Error>;
+
+    /// `definitions.list`
+    async fn definitions_list(
+        &self,
+        caller: Caller,
+        page: PageRequest,
+    ) -> Result<DefinitionPage, Error>;
+
+    /// `definitions.versions`
+    async fn definitions_versions(
+        &self,
+        caller: Caller,
+        id: String,
+        page: PageRequest,
+    ) -> Result<DefinitionPage, Error>;
+
+    /// `definitions.templates`
+    async fn definitions_templates(&self, caller: Caller) -> Result<Vec<Template>, Error>;
+
+    /// `catalog.list`
+    async fn catalog_list(&self, caller: Caller) -> Result<Vec<Phase>, Error>;
+
+    /// `catalog.get`
+    async fn catalog_get(&self, caller: Caller, name: String) -> Result<Phase, Error>;
+
+    /// `health.report`
+    async fn health_report(&self) -> Probe;
+
+    /// `health.ready`
+    async fn health_ready(&self) -> Probe;
+
+    /// `health.live`
+    async fn health_live(&self) -> Probe;
+
+    /// `health.startup`
+    async fn health_startup(&self) -> Probe;
+}

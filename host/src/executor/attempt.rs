@@ -1,0 +1,218 @@
+//! One attempt: render the input, call the phase, report back by message.
+
+use std::{
+    panic::AssertUnwindSafe,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use futures::FutureExt;
+use tokio::sync::{mpsc, oneshot, watch};
+
+use super::{
+    Bindings, Shared, evaluate,
+    run::{Durable, Wake},
+};
+use crate::{
+    plugin::{Artifact, Attempt, AttemptHost, Produced},
+    workflow::{ArtifactRef, Definition, Failure, FailureKind, Input, Level, NodeIndex},
+};
+
+/// Log lines and progress of a running attempt reach the journal this often at
+/// most; an attempt that is over sooner writes its log with its outcome.
+const REPORT_INTERVAL: Duration = Duration::from_millis(250);
+
+/// What an attempt needs, taken from the execution when it starts.
+pub(super) struct Job {
+    pub(super) shared: Arc<Shared>,
+    pub(super) definition: Arc<Definition>,
+    pub(super) node: NodeIndex,
+    pub(super) bindings: Bindings,
+    /// All but the input, which is rendered here.
+    pub(super) attempt: Attempt,
+    pub(super) wakes: mpsc::Sender<Wake>,
+    pub(super) durable: watch::Receiver<Durable>,
+}
+
+impl Job {
+    /// Runs the attempt and tells the actor how it ended.
+    pub(super) async fn run(self) {
+        let _running = Running::new(&self.shared);
+        let (node, item, number) = (self.node, self.attempt.item, self.attempt.number);
+        let wakes = self.wakes.clone();
+        let report = Arc::new(Report {
+            node,
+            item,
+            pending: Mutex::default(),
+            wakes: self.wakes.clone(),
+            shared: self.shared.clone(),
+            durable: self.durable.clone(),
+        });
+        let call = AssertUnwindSafe(self.call(report.clone())).catch_unwind();
+        let result = report.while_running(call).await.unwrap_or_else(|_| {
+            Err(Failure::new(
+                FailureKind::Trapped,
+                "the host panicked while it ran the phase",
+            ))
+        });
+        let logs = report.take_logs();
+        // The actor is gone only when nobody is interested any more.
+        let _ = wakes
+            .send(Wake::Attempted {
+                node,
+                item,
+                attempt: number,
+                logs,
+                result,
+            })
+            .await;
+    }
+
+    async fn call(self, report: Arc<Report>) -> Result<Produced, Failure> {
+        let Self {
+            shared,
+            definition,
+            node,
+            bindings,
+            mut attempt,
+            ..
+        } = self;
+        attempt.input = evaluate::render(&definition.node(node).input, &bindings, &*shared.runner)
+            .await
+            .map_err(|error| Failure::new(error.cause, format!("input: {}", error.message)))?;
+        drop(bindings);
+        shared.runner.run(attempt, report).await
+    }
+}
+
+/// Counts an attempt while it runs, also when it is aborted.
+struct Running(Arc<Shared>);
+
+impl Running {
+    fn new(shared: &Arc<Shared>) -> Self {
+        shared.attempts.send_modify(|attempts| *attempts += 1);
+        Self(shared.clone())
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.0.attempts.send_modify(|attempts| *attempts -= 1);
+    }
+}
+
+/// What a phase says while it runs.
+struct Report {
+    node: NodeIndex,
+    item: Option<u32>,
+    pending: Mutex<Pending>,
+    wakes: mpsc::Sender<Wake>,
+    shared: Arc<Shared>,
+    durable: watch::Receiver<Durable>,
+}
+
+#[derive(Default)]
+struct Pending {
+    logs: Vec<(Level, String)>,
+    progress: Option<(f32, String)>,
+}
+
+impl Report {
+    /// Passes on what the phase says, now and then, while its call runs.
+    async fn while_running<T>(&self, call: impl Future<Output = T>) -> T {
+        let mut call = std::pin::pin!(call);
+        loop {
+            match tokio::time::timeout(REPORT_INTERVAL, &mut call).await {
+                Ok(result) => return result,
+                Err(_) => self.pass_on().await,
+            }
+        }
+    }
+
+    async fn pass_on(&self) {
+        let pending =
+            std::mem::take(&mut *self.pending.lock().unwrap_or_else(PoisonError::into_inner));
+        let mut inputs = self.log_inputs(pending.logs);
+        if let Some((fraction, message)) = pending.progress {
+            inputs.push(Input::Progressed {
+                node: self.node,
+                item: self.item,
+                fraction,
+                message,
+            });
+        }
+        if !inputs.is_empty() {
+            let _ = self.wakes.send(Wake::Reported(inputs)).await;
+        }
+    }
+
+    /// The log lines that were not passed on yet. Progress of an attempt that is over says nothing.
+    fn take_logs(&self) -> Vec<Input> {
+        let logs = std::mem::take(
+            &mut self
+                .pending
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .logs,
+        );
+        self.log_inputs(logs)
+    }
+
+    fn log_inputs(&self, logs: Vec<(Level, String)>) -> Vec<Input> {
+        logs.into_iter()
+            .map(|(level, message)| Input::Logged {
+                node: self.node,
+                item: self.item,
+                level,
+                message,
+            })
+            .collect()
+    }
+
+    /// The bytes of an artifact, as soon as it is durable.
+    async fn read(&self, reference: ArtifactRef, version: u64) -> Result<Artifact, String> {
+        let mut durable = self.durable.clone();
+        let is_settled =
+            |durable: &Durable| durable.version >= version || durable.failure.is_some();
+        if durable.wait_for(is_settled).await.is_err() {
+            return Err("the execution has left this host".to_owned());
+        }
+        match self.shared.store.blob(reference.digest).await {
+            Ok(Some(data)) => Ok(Artifact { reference, data }),
+            Ok(None) => Err(format!("the bytes of {} are gone", reference.name)),
+            Err(error) => Err(error.to_string()),
+        }
+    }
+}
+
+#[async_trait]
+impl AttemptHost for Report {
+    fn log(&self, level: Level, message: String) {
+        self.pending
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .logs
+            .push((level, message));
+    }
+
+    fn progress(&self, fraction: f32, message: String) {
+        self.pending
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .progress = Some((fraction, message));
+    }
+
+    async fn artifact(&self, node: &str, name: &str) -> Result<Artifact, String> {
+        let (reply, answer) = oneshot::channel();
+        let wake = Wake::Artifact {
+            node: node.to_owned(),
+            name: name.to_owned(),
+            reply,
+        };
+        let gone = "the execution has left this host";
+        self.wakes.send(wake).await.map_err(|_| gone)?;
+        let (reference, version) = answer.await.map_err(|_| gone)??;
+        self.read(reference, version).await
+    }
+}

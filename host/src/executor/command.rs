@@ -1,0 +1,43 @@
+//! What callers of the executor get back.
+
+use tokio::sync::oneshot;
+
+use crate::{
+    store::{Keyed, StoreError, Summary},
+    workflow::{ExecutionId, Refusal},
+};
+
+/// What became of a start.
+#[derive(Debug, Clone)]
+pub enum Started {
+    /// It is created and durable.
+    Created(Summary),
+    /// The idempotency key is that of an earlier start.
+    Existing(Keyed),
+}
+
+/// Why a command was not carried out.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum CommandError {
+    /// There is no such execution.
+    #[error("there is no execution {0}")]
+    NotFound(ExecutionId),
+    /// It is not possible as the execution stands.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// The store cannot take it now.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// Too many executions are in memory.
+    #[error(
+        "host is at its limit of {} executions in memory",
+        super::EXECUTIONS_MAX
+    )]
+    Full,
+    /// The host is shutting down.
+    #[error("host is shutting down")]
+    Stopping,
+}
+
+/// Where an answer goes.
+pub(super) type Reply<T> = oneshot::Sender<Result<T, CommandError>>;

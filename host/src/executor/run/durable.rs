@@ -1,0 +1,166 @@
+//! Output commit: events are queued for the disk, and what depends on them waits
+//! here until they are on it.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::Run;
+use crate::{
+    events::Progress,
+    executor::command::{CommandError, Reply, Started},
+    store::{Append, Appended, Keyed, StartKey, StoreError, Summary},
+    workflow::{Digest, Execution, Recorded},
+};
+
+/// How far the journal is committed.
+#[derive(Debug, Clone, Default)]
+pub(in crate::executor) struct Durable {
+    pub(in crate::executor) version: u64,
+    /// The first commit that failed; later ones failed with it.
+    pub(in crate::executor) failure: Option<CommitFailure>,
+}
+
+#[derive(Debug, Clone)]
+pub(in crate::executor) enum CommitFailure {
+    Store(StoreError),
+    /// Somebody else appended.
+    Conflict,
+    /// The start's idempotency key was taken.
+    Duplicate(Keyed),
+}
+
+/// What to say when a version is durable, or cannot be any more.
+pub(super) type Answer = Box<dyn FnOnce(Result<(), CommandError>) + Send>;
+
+impl CommitFailure {
+    /// Is it unknown whether the commit happened?
+    pub(super) fn is_uncertain(&self) -> bool {
+        matches!(self, Self::Store(error) if error.is_uncertain())
+    }
+}
+
+impl Run {
+    /// Queues events for the writer; waits only for room in its queue.
+    pub(super) async fn append(
+        &mut self,
+        expected: u64,
+        events: Vec<Recorded>,
+        blobs: Vec<(Digest, Bytes)>,
+        key: Option<StartKey>,
+    ) {
+        let version = self.execution.version;
+        let checkpoints = events
+            .iter()
+            .filter_map(|recorded| self.inbox.follow(&self.execution, recorded))
+            .collect();
+        let waiting = self.execution.is_waiting();
+        let append = Append {
+            execution: self.execution.id,
+            expected,
+            events,
+            summary: summary(&self.execution),
+            wake_at: self.execution.wake_at().filter(|_| waiting),
+            waiting,
+            key,
+            checkpoints,
+            blobs,
+        };
+        let commits = self.commits.clone();
+        let done = move |result| {
+            commits.send_modify(|durable: &mut Durable| match result {
+                _ if durable.failure.is_some() => {}
+                Ok(Appended::Committed) => durable.version = version,
+                Ok(Appended::Conflict) => durable.failure = Some(CommitFailure::Conflict),
+                Ok(Appended::Duplicate(keyed)) => {
+                    durable.failure = Some(CommitFailure::Duplicate(keyed));
+                }
+                Err(error) => durable.failure = Some(CommitFailure::Store(error)),
+            });
+        };
+        self.shared.writer.append(append, done).await;
+    }
+
+    /// Lets out what has become durable; returns the failure of a commit.
+    pub(super) fn acknowledge(&mut self) -> Option<CommitFailure> {
+        let durable = self.durable.borrow_and_update().clone();
+        while self
+            .answers
+            .front()
+            .is_some_and(|(version, _)| *version <= durable.version)
+        {
+            if let Some((_, answer)) = self.answers.pop_front() {
+                answer(Ok(()));
+            }
+        }
+        let is_over = self.execution.is_over() && durable.version == self.execution.version;
+        if durable.version > self.published {
+            self.published = durable.version;
+            let progress = Progress {
+                version: durable.version,
+                is_over,
+            };
+            self.shared.events.publish(self.execution.id, progress);
+        }
+        if is_over && !self.waits.is_empty() {
+            let execution = Arc::new(self.execution.clone());
+            for wait in self.waits.drain(..) {
+                let _ = wait.send(execution.clone());
+            }
+        }
+        durable.failure
+    }
+
+    /// Answers when all that the execution is now is durable.
+    pub(super) fn answer(
+        &mut self,
+        answer: impl FnOnce(Result<(), CommandError>) + Send + 'static,
+    ) {
+        self.answers
+            .push_back((self.execution.version, Box::new(answer)));
+    }
+
+    /// Answers a start when its first commit is durable: with its own summary, or
+    /// with the execution that had the key already.
+    pub(super) fn answer_start(&mut self, reply: Reply<Started>) {
+        let summary = summary(&self.execution);
+        let durable = self.durable.clone();
+        self.answer(move |committed| {
+            let failure = durable.borrow().failure.clone();
+            let _ = reply.send(match (committed, failure) {
+                (Ok(()), _) => Ok(Started::Created(summary)),
+                (Err(_), Some(CommitFailure::Duplicate(keyed))) => Ok(Started::Existing(keyed)),
+                (Err(error), _) => Err(error),
+            });
+        });
+    }
+
+    /// Drops what ran ahead and tells those who wait for it.
+    pub(super) fn lose(&mut self, failure: &CommitFailure) {
+        self.abort_attempts();
+        let error = match failure {
+            CommitFailure::Store(error) => error.clone(),
+            CommitFailure::Conflict | CommitFailure::Duplicate(_) => {
+                StoreError::Unavailable("the execution was changed by another host".to_owned())
+            }
+        };
+        for (_, answer) in self.answers.drain(..) {
+            answer(Err(CommandError::Store(error.clone())));
+        }
+    }
+}
+
+/// The summary row of an execution as it is now.
+pub fn summary(execution: &Execution) -> Summary {
+    Summary {
+        id: execution.id,
+        workflow: execution.definition.id.clone(),
+        definition: execution.origin.version,
+        version: execution.version,
+        status: execution.status(),
+        created_at: execution.origin.at,
+        started_at: execution.started_at,
+        ended_at: execution.end.as_ref().map(|end| end.at),
+        error: execution.error(),
+    }
+}

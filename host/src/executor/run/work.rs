@@ -1,0 +1,170 @@
+//! Giving out work: attempts, preparations, the output, artifacts.
+
+use bytes::Bytes;
+
+use super::{Run, Wake};
+use crate::{
+    executor::{Bindings, attempt::Job, evaluate, report_flaw},
+    plugin::{Attempt, Produced},
+    workflow::{Action, ArtifactRef, Digest, Failure, Json, NodeIndex, Stage},
+};
+
+impl Run {
+    pub(super) fn perform(&mut self, action: &Action) {
+        match *action {
+            Action::Prepare(node) => self.prepare(node),
+            Action::Run {
+                node,
+                item,
+                attempt,
+            } => self.start_attempt(node, item, attempt),
+            Action::Finish => self.finish(),
+        }
+    }
+
+    fn prepare(&mut self, node: NodeIndex) {
+        let definition = self.execution.definition.clone();
+        let spec = definition.node(node);
+        let for_each = spec
+            .for_each
+            .iter()
+            .flat_map(|template| template.expressions());
+        let expressions = spec
+            .when
+            .iter()
+            .chain(for_each.map(|(_, expression)| expression));
+        let bindings = Bindings::capture(&self.execution, None, expressions);
+        let (wakes, runner) = (self.wakes.clone(), self.shared.runner.clone());
+        let definition = definition.clone();
+        let task = async move {
+            let spec = definition.node(node);
+            let result = evaluate::prepare(
+                spec.when.as_ref(),
+                spec.for_each.as_ref(),
+                &bindings,
+                &*runner,
+            )
+            .await;
+            let _ = wakes.send(Wake::Prepared { node, result }).await;
+        };
+        self.attempts
+            .insert((node, None), tokio::spawn(task).abort_handle());
+    }
+
+    fn finish(&mut self) {
+        let definition = self.execution.definition.clone();
+        let Some(output) = &definition.output else {
+            return;
+        };
+        let expressions = output.expressions();
+        let bindings = Bindings::capture(
+            &self.execution,
+            None,
+            expressions.iter().map(|(_, expression)| *expression),
+        );
+        drop(expressions);
+        let (wakes, runner) = (self.wakes.clone(), self.shared.runner.clone());
+        let definition = definition.clone();
+        tokio::spawn(async move {
+            let Some(output) = &definition.output else {
+                return;
+            };
+            let result = evaluate::render(output, &bindings, &*runner).await;
+            let _ = wakes.send(Wake::Finished(result)).await;
+        });
+    }
+
+    fn start_attempt(&mut self, node: NodeIndex, item: Option<u32>, attempt: u32) {
+        let execution = &self.execution;
+        let definition = execution.definition.clone();
+        let spec = definition.node(node);
+        let state = execution.node(node);
+        let item_value = item.and_then(|item| state.items.as_ref()?.get(item as usize).cloned());
+        let expressions = spec.input.expressions();
+        let bindings = Bindings::capture(
+            execution,
+            item_value,
+            expressions.iter().map(|(_, expression)| *expression),
+        );
+        drop(expressions);
+        let Some(digest) = execution.origin.phases.get(&spec.phase).copied() else {
+            report_flaw(
+                execution.id,
+                &format!("phase {} was not pinned", spec.phase),
+            );
+            return;
+        };
+        let attempt = Attempt {
+            digest,
+            phase: spec.phase.clone(),
+            execution: execution.id,
+            workflow: definition.id.clone(),
+            node: spec.id.clone(),
+            item,
+            number: attempt,
+            idempotency_key: execution.idempotency_key(node, item),
+            config: spec.config.clone(),
+            input: Json::default(),
+            review_notes: state.review_notes.clone(),
+            timeout: spec.timeout,
+        };
+        let job = Job {
+            shared: self.shared.clone(),
+            definition: definition.clone(),
+            node,
+            bindings,
+            attempt,
+            wakes: self.wakes.clone(),
+            durable: self.durable.clone(),
+        };
+        self.attempts
+            .insert((node, item), tokio::spawn(job.run()).abort_handle());
+    }
+
+    /// An artifact of a completed node, and the version that has to be durable
+    /// before its bytes can be read.
+    pub(super) fn find_artifact(
+        &self,
+        node: &str,
+        name: &str,
+    ) -> Result<(ArtifactRef, u64), String> {
+        let missing = || format!("node {node} has no artifact {name}");
+        let id = node.parse().map_err(|_| missing())?;
+        let index = self
+            .execution
+            .definition
+            .node_index(&id)
+            .ok_or_else(missing)?;
+        let state = self.execution.node(index);
+        if !matches!(state.stage, Stage::Completed { .. }) {
+            return Err(format!("node {node} is {}", state.status()));
+        }
+        let artifacts = state.slots.iter().flat_map(|slot| &slot.artifacts);
+        let found = artifacts
+            .clone()
+            .find(|artifact| artifact.name == name)
+            .ok_or_else(missing)?;
+        Ok((found.clone(), self.execution.version))
+    }
+}
+
+/// As the pure core takes it.
+type Outcome = Result<(Json, Vec<ArtifactRef>), Failure>;
+
+/// Takes the bytes of the artifacts apart from what the journal says of them.
+pub(super) fn split(result: Result<Produced, Failure>) -> (Outcome, Vec<(Digest, Bytes)>) {
+    match result {
+        Ok(Produced { output, artifacts }) => {
+            let references = artifacts
+                .iter()
+                .map(|artifact| artifact.reference.clone())
+                .collect();
+            let blobs = artifacts
+                .into_iter()
+                .map(|artifact| (artifact.reference.digest, artifact.data))
+                .collect();
+            (Ok((output, references)), blobs)
+        }
+        Err(failure) => (Err(failure), Vec::new()),
+    }
+}

@@ -1,0 +1,188 @@
+//! Checkpoints: the inbox, and decisions.
+
+use serde_json::Value;
+
+use super::{Service, parameters, problems::invalid, views};
+use crate::{
+    contract::{
+        Caller, Checkpoint, CheckpointFilter as Filter, CheckpointPage, Decision as Wish, Error,
+        PageRequest, Violation,
+    },
+    executor::{CommandError, Definitions},
+    store::{CheckpointFilter, CheckpointOutcome, CheckpointRow, CheckpointState},
+    workflow::{CheckpointId, Decision, Input, Refusal, Timestamp},
+};
+
+/// Longest notes of a reviewer, in characters: a few pages.
+const NOTES_CHARACTERS_MAX: usize = 10_000;
+
+impl Service {
+    pub(super) async fn checkpoint(&self, id: &str) -> Result<Checkpoint, Error> {
+        Ok(views::checkpoint(
+            &self
+                .checkpoint_row(parameters::id("checkpoint", id)?)
+                .await?,
+        ))
+    }
+
+    pub(super) async fn checkpoints(
+        &self,
+        filter: Filter,
+        page: PageRequest,
+    ) -> Result<CheckpointPage, Error> {
+        let execution = filter.execution_id.as_deref();
+        let execution = execution
+            .map(|id| parameters::parsed("/execution_id", id))
+            .transpose()?;
+        let filter = CheckpointFilter {
+            execution,
+            status: filter.status.map(views::to_checkpoint_status),
+        };
+        let keys = parameters::page_with(&page, read_cursor)?;
+        let mut rows = self.store.queries().checkpoints(filter, keys).await?;
+        let next = parameters::cut(&mut rows, &page, |last| {
+            format!("{}.{}", last.created_at.0, last.id)
+        });
+        Ok(CheckpointPage {
+            items: rows.iter().map(views::checkpoint).collect(),
+            next,
+        })
+    }
+
+    /// Deciding the same way twice gives the same checkpoint; deciding differently is a conflict.
+    pub(super) async fn resolve(
+        &self,
+        caller: Caller,
+        id: &str,
+        wish: Wish,
+        notes: Option<String>,
+    ) -> Result<Checkpoint, Error> {
+        let id: CheckpointId = parameters::id("checkpoint", id)?;
+        if notes
+            .as_ref()
+            .is_some_and(|notes| notes.chars().count() > NOTES_CHARACTERS_MAX)
+        {
+            return Err(invalid(
+                "/notes",
+                format!("is longer than {NOTES_CHARACTERS_MAX} characters"),
+            ));
+        }
+        let decision = decision(&wish)?;
+        let row = self.checkpoint_row(id).await?;
+        if matches!(row.state, CheckpointState::Closed { .. }) {
+            return stands(&row, &decision);
+        }
+        if let Decision::Edit { content } = &decision {
+            self.check_edit(&row, content).await?;
+        }
+        let command = Input::Resolve {
+            checkpoint: id,
+            decision: decision.clone(),
+            notes,
+            by: Some(caller.address),
+        };
+        match self.executor.command(row.execution, command).await {
+            Ok(_) => Ok(views::checkpoint(&self.checkpoint_row(id).await?)),
+            // Somebody else was quicker; what they decided stands.
+            Err(CommandError::Refused(Refusal::NotOpen(_) | Refusal::Over(_))) => {
+                stands(&self.checkpoint_row(id).await?, &decision)
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    async fn checkpoint_row(&self, id: CheckpointId) -> Result<CheckpointRow, Error> {
+        let row = self.store.queries().checkpoint(id).await?;
+        row.ok_or_else(|| Error::NotFound(format!("there is no checkpoint {id}")))
+    }
+
+    /// What takes the place of an output has to be one: of each item, when the node fans out.
+    async fn check_edit(&self, row: &CheckpointRow, content: &Value) -> Result<(), Error> {
+        let Some(summary) = self.store.queries().execution(row.execution).await? else {
+            return Ok(());
+        };
+        let definition = self
+            .library
+            .definition(&row.workflow, summary.definition)
+            .await?;
+        let Some(node) = definition
+            .node_index(&row.node)
+            .map(|index| definition.node(index))
+        else {
+            return Ok(());
+        };
+        let check = |value: &Value, at: String| {
+            let found = self.runner.check_output(&node.phase, value);
+            found.into_iter().map(move |(below, message)| Violation {
+                pointer: format!("{at}{below}"),
+                message,
+            })
+        };
+        let violations: Vec<_> = match (&node.for_each, content) {
+            (None, _) => check(content, "/edited_content".to_owned()).collect(),
+            (Some(_), Value::Array(items)) => (items.iter().enumerate())
+                .flat_map(|(item, value)| check(value, format!("/edited_content/{item}")))
+                .take(100)
+                .collect(),
+            (Some(_), _) => {
+                return Err(invalid(
+                    "/edited_content",
+                    "must be an array with the output of each item",
+                ));
+            }
+        };
+        if violations.is_empty() {
+            Ok(())
+        } else {
+            Err(Error::Invalid(violations))
+        }
+    }
+}
+
+fn read_cursor(cursor: &str) -> Option<(Timestamp, CheckpointId)> {
+    let (at, id) = cursor.split_once('.')?;
+    Some((Timestamp(at.parse().ok()?), id.parse().ok()?))
+}
+
+fn decision(wish: &Wish) -> Result<Decision, Error> {
+    Ok(match wish {
+        Wish::Approve => Decision::Approve,
+        Wish::Reject => Decision::Reject,
+        Wish::Edit(content) => Decision::Edit {
+            content: parameters::document("/edited_content", content)?.into(),
+        },
+    })
+}
+
+/// The checkpoint, if it was closed as this decision would have.
+fn stands(row: &CheckpointRow, decision: &Decision) -> Result<Checkpoint, Error> {
+    let CheckpointState::Closed {
+        outcome, by, at, ..
+    } = &row.state
+    else {
+        return Err(Error::Conflict(format!(
+            "checkpoint {} cannot be decided now; try again",
+            row.id
+        )));
+    };
+    let is_same = match (outcome, decision) {
+        (CheckpointOutcome::Approved, Decision::Approve)
+        | (CheckpointOutcome::Rejected, Decision::Reject) => true,
+        (CheckpointOutcome::Edited(content), Decision::Edit { content: wished }) => {
+            content == wished
+        }
+        _ => false,
+    };
+    if is_same {
+        return Ok(views::checkpoint(row));
+    }
+    let status = views::checkpoint_status_name(&row.state);
+    let by = by
+        .as_ref()
+        .map(|by| format!(" by {by}"))
+        .unwrap_or_default();
+    Err(Error::Conflict(format!(
+        "checkpoint {} was {status}{by} at {at}",
+        row.id
+    )))
+}

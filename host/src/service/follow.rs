@@ -1,0 +1,96 @@
+//! The journal of an execution as a live stream.
+
+use std::{collections::VecDeque, sync::Arc};
+
+use futures::{StreamExt, stream, stream::BoxStream};
+use tracing::warn;
+
+use super::{Service, executions::not_found, parameters, views};
+use crate::{
+    contract::{Error, Event},
+    events::Subscription,
+    store::{Store, StoreError},
+    workflow::{ExecutionId, Recorded},
+};
+
+/// Events read from the store at a time.
+const BATCH_EVENTS: u32 = 256;
+
+impl Service {
+    pub(super) async fn follow(
+        &self,
+        id: &str,
+        after: u64,
+    ) -> Result<BoxStream<'static, Event>, Error> {
+        let id: ExecutionId = parameters::id("execution", id)?;
+        // First subscribe, then read: nothing falls in between.
+        let subscription = self.events.subscribe(id);
+        let summary = self
+            .store
+            .queries()
+            .execution(id)
+            .await?
+            .ok_or_else(|| not_found(id))?;
+        let follower = Follower {
+            store: self.store.clone(),
+            subscription,
+            id,
+            after,
+            version: summary.version,
+            is_over: summary.status.is_over(),
+            read: VecDeque::new(),
+        };
+        Ok(stream::unfold(follower, Follower::next).boxed())
+    }
+}
+
+struct Follower {
+    store: Arc<dyn Store>,
+    subscription: Subscription,
+    id: ExecutionId,
+    /// The last event that was given out.
+    after: u64,
+    /// The last event that is known to be there.
+    version: u64,
+    is_over: bool,
+    read: VecDeque<Recorded>,
+}
+
+impl Follower {
+    async fn next(mut self) -> Option<(Event, Self)> {
+        loop {
+            if let Some(recorded) = self.read.pop_front() {
+                self.after = recorded.seq;
+                return Some((views::event(self.id, &recorded), self));
+            }
+            if self.after < self.version {
+                if let Err(error) = self.read_on().await {
+                    // The client sees the stream end before the execution does, and comes back.
+                    warn!(execution.id = %self.id, %error, "failed to read the journal for a follower");
+                    return None;
+                }
+            } else if self.is_over {
+                return None;
+            } else {
+                let progress = self.subscription.changed().await;
+                self.version = progress.version;
+                self.is_over = progress.is_over;
+            }
+        }
+    }
+
+    async fn read_on(&mut self) -> Result<(), StoreError> {
+        self.read = self
+            .store
+            .events(self.id, self.after, BATCH_EVENTS)
+            .await?
+            .into();
+        if self.read.is_empty() {
+            return Err(StoreError::Corrupt(format!(
+                "event {} is not there",
+                self.after + 1
+            )));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,150 @@
+//! Starting executions.
+
+use std::time::Duration;
+
+use serde_json::{Map, Value, json};
+
+use super::{Service, library::Entry, parameters, problems::invalid, views};
+use crate::{
+    contract::{Error, StartRequest, Summary, Violation},
+    executor::{NewExecution, Started},
+    store::{Keyed, StartKey},
+    workflow::{Digest, Event, Version, WorkflowId},
+};
+
+/// Longest idempotency key, in bytes.
+const KEY_BYTES_MAX: usize = 128;
+
+/// Longest deadline: a year.
+const TIMEOUT_MS_MAX: u64 = 31_536_000_000;
+
+impl Service {
+    pub(super) async fn start(&self, request: StartRequest) -> Result<(Summary, bool), Error> {
+        let workflow: WorkflowId = parameters::id("workflow", &request.workflow_id)?;
+        let entry = self
+            .library
+            .entry(&workflow, request.version.map(Version))
+            .await?;
+        let entry = entry.ok_or_else(|| no_definition(&workflow, request.version))?;
+        let input = object("/input", &request.input)?;
+        let context = object("/initial_context", &request.context)?;
+        let timeout = timeout(&request, &entry)?;
+        let key = start_key(&request, &input, &context)?;
+        check_input(&entry, &input)?;
+        let phases = entry.phases(&*self.runner)?;
+        if let Some(key) = &key
+            && let Some(first) = self
+                .store
+                .queries()
+                .execution_by_key(&workflow, &key.key)
+                .await?
+        {
+            return self.existing(&first, key).await;
+        }
+        let created = Event::ExecutionCreated {
+            workflow,
+            version: entry.version,
+            input: Value::Object(input).into(),
+            context: Value::Object(context).into(),
+            deadline: self.clock.now().after(timeout),
+            phases,
+        };
+        let new = NewExecution {
+            id: Self::new_execution_id(),
+            definition: entry.definition.clone(),
+            created,
+            key: key.clone(),
+        };
+        match (self.executor.start(new).await?, key) {
+            (Started::Created(summary), _) => Ok((views::summary(&summary), true)),
+            (Started::Existing(first), Some(key)) => self.existing(&first, &key).await,
+            (Started::Existing(first), None) => Err(Error::Conflict(format!(
+                "execution {} exists",
+                first.execution
+            ))),
+        }
+    }
+
+    /// The execution that was started with this key before.
+    async fn existing(&self, first: &Keyed, key: &StartKey) -> Result<(Summary, bool), Error> {
+        if first.request != key.request {
+            let message = format!(
+                "was used for another request, which started execution {}",
+                first.execution
+            );
+            return Err(invalid("/headers/idempotency-key", message));
+        }
+        match self.store.queries().execution(first.execution).await? {
+            Some(summary) => Ok((views::summary(&summary), false)),
+            None => Err(Error::NotFound(format!(
+                "there is no execution {}",
+                first.execution
+            ))),
+        }
+    }
+}
+
+fn object(pointer: &str, text: &str) -> Result<Map<String, Value>, Error> {
+    match parameters::document(pointer, text)? {
+        Value::Object(object) => Ok(object),
+        _ => Err(invalid(pointer, "must be an object")),
+    }
+}
+
+fn timeout(request: &StartRequest, entry: &Entry) -> Result<Duration, Error> {
+    match request.timeout_ms {
+        None => Ok(entry.definition.timeout),
+        Some(ms) if (1..=TIMEOUT_MS_MAX).contains(&ms) => Ok(Duration::from_millis(ms)),
+        Some(_) => {
+            let message = format!("must be more than 0 and at most {}", TIMEOUT_MS_MAX / 1000);
+            Err(invalid("/initial_context/timeout_seconds", message))
+        }
+    }
+}
+
+/// The key with a digest of all that the request asks for, by value: neither
+/// spaces nor the order of keys make another request.
+fn start_key(
+    request: &StartRequest,
+    input: &Map<String, Value>,
+    context: &Map<String, Value>,
+) -> Result<Option<StartKey>, Error> {
+    let Some(key) = &request.idempotency_key else {
+        return Ok(None);
+    };
+    if key.is_empty() || key.len() > KEY_BYTES_MAX || key.contains('\0') {
+        let message = format!("must have 1 to {KEY_BYTES_MAX} characters");
+        return Err(invalid("/headers/idempotency-key", message));
+    }
+    let mut whole = json!([request.version, request.timeout_ms, input, context]);
+    whole.sort_all_objects();
+    Ok(Some(StartKey {
+        key: key.clone(),
+        request: Digest::of(whole.to_string().as_bytes()),
+    }))
+}
+
+fn check_input(entry: &Entry, input: &Map<String, Value>) -> Result<(), Error> {
+    let Some(schema) = &entry.input_schema else {
+        return Ok(());
+    };
+    // The schema is about the object as a whole; borrowing it as a value takes a move.
+    let violations = schema.violations(&Value::Object(input.clone()));
+    if violations.is_empty() {
+        return Ok(());
+    }
+    let below_input = |(below, message)| Violation {
+        pointer: format!("/input{below}"),
+        message,
+    };
+    Err(Error::Invalid(
+        violations.into_iter().map(below_input).collect(),
+    ))
+}
+
+fn no_definition(workflow: &WorkflowId, version: Option<u32>) -> Error {
+    Error::NotFound(match version {
+        Some(version) => format!("there is no version {version} of workflow {workflow}"),
+        None => format!("there is no workflow {workflow}"),
+    })
+}

@@ -1,0 +1,147 @@
+//! Checkpoints to rows and back.
+
+use serde::{Deserialize, Serialize};
+use sqlx::FromRow;
+
+use super::{corrupt, decode_id, known, parse, unwritable};
+use crate::{
+    store::{CheckpointOutcome, CheckpointRow, CheckpointState, CheckpointStatus, StoreError},
+    workflow::{CheckpointId, ExecutionId, Json, Timestamp},
+};
+
+/// A row of `checkpoints`.
+#[derive(Debug, Clone, FromRow)]
+pub(in crate::store) struct CheckpointColumns {
+    pub id: Vec<u8>,
+    pub execution: Vec<u8>,
+    pub workflow: String,
+    pub node: String,
+    pub status: String,
+    pub created_at: i64,
+    pub closed_at: Option<i64>,
+    pub codec: i64,
+    pub payload: String,
+}
+
+/// What of a checkpoint nothing is looked up by.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct CheckpointPayload {
+    title: String,
+    instructions: Option<String>,
+    proposed: Json,
+    /// The output that takes its place, when it was edited.
+    edited: Option<Json>,
+    notes: Option<String>,
+    by: Option<String>,
+}
+
+/// `closed_at` and the payload of a checkpoint; the rest is in the row as it is.
+pub(in crate::store) fn encode_checkpoint(
+    row: &CheckpointRow,
+) -> Result<(Option<Timestamp>, String), StoreError> {
+    let (edited, notes, by, closed_at) = match &row.state {
+        CheckpointState::Pending => (None, None, None, None),
+        CheckpointState::Closed {
+            outcome,
+            notes,
+            by,
+            at,
+        } => {
+            let edited = match outcome {
+                CheckpointOutcome::Edited(content) => Some(content.clone()),
+                _ => None,
+            };
+            (edited, notes.clone(), by.clone(), Some(*at))
+        }
+    };
+    let payload = serde_json::to_string(&CheckpointPayload {
+        title: row.title.clone(),
+        instructions: row.instructions.clone(),
+        proposed: row.proposed.clone(),
+        edited,
+        notes,
+        by,
+    });
+    Ok((closed_at, payload.map_err(unwritable)?))
+}
+
+impl CheckpointColumns {
+    /// The checkpoint in this row.
+    pub fn decode(self) -> Result<CheckpointRow, StoreError> {
+        let id = decode_id(&self.id)?;
+        let execution = decode_id(&self.execution)?;
+        self.row(CheckpointId(id), ExecutionId(execution))
+            .map_err(|reason| corrupt(format!("checkpoint {id} of execution {execution}"), reason))
+    }
+
+    fn row(self, id: CheckpointId, execution: ExecutionId) -> Result<CheckpointRow, String> {
+        known(self.codec)?;
+        let payload: CheckpointPayload =
+            serde_json::from_str(&self.payload).map_err(|error| error.to_string())?;
+        let state = match read_outcome(&self.status, payload.edited)? {
+            None => CheckpointState::Pending,
+            Some(outcome) => CheckpointState::Closed {
+                outcome,
+                notes: payload.notes,
+                by: payload.by,
+                at: Timestamp(self.closed_at.ok_or("it is closed at no time")?),
+            },
+        };
+        Ok(CheckpointRow {
+            id,
+            execution,
+            workflow: parse(self.workflow)?,
+            node: parse(self.node)?,
+            title: payload.title,
+            instructions: payload.instructions,
+            proposed: payload.proposed,
+            created_at: Timestamp(self.created_at),
+            state,
+        })
+    }
+}
+
+/// None while it is pending.
+fn read_outcome(status: &str, edited: Option<Json>) -> Result<Option<CheckpointOutcome>, String> {
+    match status {
+        "pending" => Ok(None),
+        "approved" => Ok(Some(CheckpointOutcome::Approved)),
+        // An output of `null` reads as none.
+        "edited" => Ok(Some(CheckpointOutcome::Edited(edited.unwrap_or_default()))),
+        "rejected" => Ok(Some(CheckpointOutcome::Rejected)),
+        "expired" => Ok(Some(CheckpointOutcome::Expired)),
+        "cancelled" => Ok(Some(CheckpointOutcome::Cancelled)),
+        _ => Err(format!("unknown status {status:?}")),
+    }
+}
+
+impl CheckpointStatus {
+    /// Its name in the store and in HTTP.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Approved => "approved",
+            Self::Edited => "edited",
+            Self::Rejected => "rejected",
+            Self::Expired => "expired",
+            Self::Cancelled => "cancelled",
+        }
+    }
+}
+
+impl CheckpointState {
+    /// Which state it is.
+    pub fn status(&self) -> CheckpointStatus {
+        let Self::Closed { outcome, .. } = self else {
+            return CheckpointStatus::Pending;
+        };
+        match outcome {
+            CheckpointOutcome::Approved => CheckpointStatus::Approved,
+            CheckpointOutcome::Edited(_) => CheckpointStatus::Edited,
+            CheckpointOutcome::Rejected => CheckpointStatus::Rejected,
+            CheckpointOutcome::Expired => CheckpointStatus::Expired,
+            CheckpointOutcome::Cancelled => CheckpointStatus::Cancelled,
+        }
+    }
+}

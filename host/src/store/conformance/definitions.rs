@@ -1,0 +1,150 @@
+//! Definitions: versions without gaps, compared by document.
+
+use serde_json::json;
+
+use super::{
+    TestDatabase,
+    examples::{definition, workflow},
+    open,
+};
+use crate::{
+    store::{Page, PutDefinition, Store, StoredDefinition},
+    workflow::Version,
+};
+
+fn stored(put: PutDefinition) -> StoredDefinition {
+    match put {
+        PutDefinition::Stored(stored) => stored,
+        PutDefinition::Stale(latest) => panic!("stale: the latest is {latest}"),
+    }
+}
+
+async fn put(store: &dyn Store, name: &str, number: u32) -> StoredDefinition {
+    let new = definition(name, json!({"z": number, "a": [1, {"y": null, "b": 2}]}));
+    stored(store.put_definition(new, None).await.unwrap())
+}
+
+pub async fn a_change_is_the_next_version(database: &dyn TestDatabase) {
+    let store = open(database).await;
+    let first = put(&*store, "flow", 1).await;
+    assert_eq!(first.version, Version(1));
+    let again = put(&*store, "flow", 1).await;
+    assert_eq!(again, first);
+    assert_eq!(put(&*store, "flow", 2).await.version, Version(2));
+    // Equal to an older one only: a version of its own.
+    assert_eq!(put(&*store, "flow", 1).await.version, Version(3));
+    assert_eq!(put(&*store, "other", 1).await.version, Version(1));
+
+    let flow = workflow("flow");
+    let latest = store.queries().definition(&flow, None).await.unwrap();
+    assert_eq!(latest.unwrap().version, Version(3));
+    let second = store
+        .queries()
+        .definition(&flow, Some(Version(2)))
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!(
+        serde_json::to_string(&second.document).unwrap(),
+        r#"{"z":2,"a":[1,{"y":null,"b":2}]}"#,
+        "the author's order of keys"
+    );
+    for absent in [Some(Version(4)), Some(Version(0))] {
+        let found = store.queries().definition(&flow, absent).await.unwrap();
+        assert_eq!(found, None);
+    }
+}
+
+pub async fn the_expected_version_is_compared(database: &dyn TestDatabase) {
+    let store = open(database).await;
+    let change = |number| definition("flow", json!({ "z": number }));
+    let cases = [
+        (change(1), Some(1), Err(0)),
+        (change(1), Some(0), Ok(1)),
+        (change(1), Some(0), Err(1)),
+        (change(1), Some(1), Ok(1)),
+        (change(2), Some(0), Err(1)),
+        (change(2), Some(1), Ok(2)),
+        (change(2), Some(1), Err(2)),
+        (change(3), Some(9), Err(2)),
+    ];
+    for (new, expected, result) in cases {
+        let put = store.put_definition(new, expected).await.unwrap();
+        match result {
+            Ok(version) => assert_eq!(stored(put).version, Version(version)),
+            Err(latest) => assert_eq!(put, PutDefinition::Stale(latest)),
+        }
+    }
+}
+
+pub async fn concurrent_puts_make_versions_in_a_row(database: &dyn TestDatabase) {
+    const PUTS: u32 = 16;
+    let store = open(database).await;
+    let puts = (0..PUTS).map(|number| {
+        let store = store.clone();
+        tokio::spawn(async move { put(&*store, "flow", number).await.version.0 })
+    });
+    let mut versions = Vec::new();
+    for put in puts.collect::<Vec<_>>() {
+        versions.push(put.await.unwrap());
+    }
+    versions.sort_unstable();
+    assert_eq!(versions, (1..=PUTS).collect::<Vec<_>>());
+
+    // Of many who expect the same version, one gets it.
+    let puts = (0..PUTS).map(|number| {
+        let store = store.clone();
+        let new = definition("flow", json!({ "race": number }));
+        tokio::spawn(async move { store.put_definition(new, Some(PUTS)).await.unwrap() })
+    });
+    let mut winners = 0;
+    for put in puts.collect::<Vec<_>>() {
+        match put.await.unwrap() {
+            PutDefinition::Stored(_) => winners += 1,
+            PutDefinition::Stale(latest) => assert_eq!(latest, PUTS + 1),
+        }
+    }
+    assert_eq!(winners, 1);
+}
+
+pub async fn definitions_are_listed(database: &dyn TestDatabase) {
+    let store = open(database).await;
+    let queries = store.queries();
+    assert_eq!(queries.workflow_count().await.unwrap(), 0);
+    for (name, versions) in [("b", 3), ("a", 1), ("C", 2)] {
+        for number in 0..versions {
+            put(&*store, name, number).await;
+        }
+    }
+    assert_eq!(queries.workflow_count().await.unwrap(), 3);
+
+    let mut listed = Vec::new();
+    let mut after = None;
+    loop {
+        let page = Page { after, limit: 2 };
+        let items = queries.definitions(page).await.unwrap();
+        let Some(last) = items.last() else { break };
+        after = Some(last.workflow.clone());
+        listed.extend(
+            items
+                .into_iter()
+                .map(|item| (item.workflow.to_string(), item.version.0)),
+        );
+    }
+    let expected = [("C", 2), ("a", 1), ("b", 3)];
+    assert_eq!(
+        listed,
+        expected.map(|(name, version)| (name.to_owned(), version))
+    );
+
+    let mut versions = Vec::new();
+    let mut after = None;
+    loop {
+        let page = Page { after, limit: 2 };
+        let items = queries.versions(&workflow("b"), page).await.unwrap();
+        let Some(last) = items.last() else { break };
+        after = Some(last.version);
+        versions.extend(items.iter().map(|item| item.version.0));
+    }
+    assert_eq!(versions, [3, 2, 1]);
+}

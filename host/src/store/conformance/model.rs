@@ -1,0 +1,402 @@
+//! Random operations, on the store and on a model made of maps, with equal results.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use proptest::{collection::vec, option, prelude::*, test_runner::Config};
+use serde_json::{Map, Value};
+
+use super::{
+    TestDatabase,
+    examples::{
+        NOW, append, checkpoint, checkpoint_id, closed, define, definition, document, execution,
+        key, line, with_status, workflow,
+    },
+    open,
+};
+use crate::{
+    store::{
+        Append, Appended, CheckpointFilter, CheckpointOutcome, CheckpointRow, CheckpointStatus,
+        ExecutionFilter, Keyed, Page, PutDefinition, Store, Summary,
+    },
+    workflow::{
+        CheckpointId, Digest, Event, ExecutionId, ExecutionStatus, Recorded, Timestamp, Version,
+    },
+};
+
+/// Cases per run; each has a database of its own.
+const CASES: u32 = 48;
+
+/// Executions, keys, checkpoints and workflows that the operations are about: few, so
+/// that they meet.
+const EXECUTIONS: u8 = 5;
+const KEYS: u8 = 3;
+const CHECKPOINTS: u8 = 4;
+const WORKFLOWS: [&str; 2] = ["flow", "other"];
+
+#[derive(Debug, Clone)]
+enum Operation {
+    Commit(Vec<Change>),
+    Define {
+        workflow: usize,
+        value: Value,
+        expected: Option<u32>,
+    },
+}
+
+/// An append; numbers stand for ids, `drift` for a wrong idea of the version.
+#[derive(Debug, Clone)]
+struct Change {
+    execution: u8,
+    workflow: usize,
+    drift: i8,
+    outputs: Vec<Value>,
+    status: usize,
+    waiting: bool,
+    wake_at: Option<i8>,
+    key: Option<u8>,
+    checkpoint: Option<(u8, bool)>,
+    blob: Option<u8>,
+}
+
+fn json() -> impl Strategy<Value = Value> {
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        any::<f64>().prop_map(Value::from),
+        any::<String>().prop_map(Value::from),
+    ];
+    leaf.prop_recursive(4, 16, 4, |inner| {
+        prop_oneof![
+            vec(inner.clone(), 0..4).prop_map(Value::from),
+            vec((any::<String>(), inner), 0..4)
+                .prop_map(|fields| Value::Object(Map::from_iter(fields))),
+        ]
+    })
+}
+
+fn change() -> impl Strategy<Value = Change> {
+    let drift = prop_oneof![6 => Just(0), 1 => -2..3_i8];
+    let place = (0..EXECUTIONS, 0..WORKFLOWS.len(), drift);
+    let state = (
+        0..ExecutionStatus::ALL.len(),
+        any::<bool>(),
+        option::of(any::<i8>()),
+    );
+    let beside = (
+        option::weighted(0.3, 0..KEYS),
+        option::weighted(0.3, (0..CHECKPOINTS, any::<bool>())),
+        option::weighted(0.2, any::<u8>()),
+    );
+    (place, vec(json(), 1..4), state, beside).prop_map(|(place, outputs, state, beside)| Change {
+        execution: place.0,
+        workflow: place.1,
+        drift: place.2,
+        outputs,
+        status: state.0,
+        waiting: state.1,
+        wake_at: state.2,
+        key: beside.0,
+        checkpoint: beside.1,
+        blob: beside.2,
+    })
+}
+
+fn operation() -> impl Strategy<Value = Operation> {
+    let small = (0..3_u8).prop_map(Value::from);
+    let expected = option::of(0..4_u32);
+    prop_oneof![
+        5 => vec(change(), 1..6).prop_map(Operation::Commit),
+        1 => (0..WORKFLOWS.len(), prop_oneof![small, json()], expected).prop_map(
+            |(workflow, value, expected)| Operation::Define { workflow, value, expected }
+        ),
+    ]
+}
+
+#[derive(Default)]
+struct Model {
+    executions: BTreeMap<ExecutionId, (Append, Vec<Recorded>)>,
+    keys: BTreeMap<(String, String), Keyed>,
+    checkpoints: BTreeMap<(Timestamp, CheckpointId), CheckpointRow>,
+    blobs: BTreeMap<Digest, Bytes>,
+    definitions: BTreeMap<&'static str, Vec<Value>>,
+}
+
+impl Model {
+    /// The appends that these changes are, at most one per execution.
+    fn appends(&self, changes: Vec<Change>) -> Vec<Append> {
+        let mut appends = BTreeMap::new();
+        for change in changes {
+            let append = self.append(change);
+            appends.entry(append.execution).or_insert(append);
+        }
+        // Not in the order of their ids.
+        appends.into_values().rev().collect()
+    }
+
+    fn append(&self, change: Change) -> Append {
+        let id = execution(change.execution.into());
+        let version = self.version(id);
+        let expected = version.saturating_add_signed(change.drift.into());
+        let outputs = change
+            .outputs
+            .into_iter()
+            .map(|output| Event::ExecutionCompleted {
+                output: document(output),
+            });
+        let mut made = append(id, expected, outputs.chain([line("mark")]).collect());
+        made = with_status(made, ExecutionStatus::ALL[change.status]);
+        // What an execution is of never changes.
+        let of = self
+            .executions
+            .get(&id)
+            .map(|(first, _)| first.summary.workflow.clone());
+        made.summary.workflow = of.unwrap_or_else(|| workflow(WORKFLOWS[change.workflow]));
+        made.waiting = change.waiting;
+        if change.waiting && !made.summary.status.is_over() {
+            made.wake_at = change.wake_at.map(|at| Timestamp(at.into()));
+        }
+        if let (0, Some(number)) = (expected, change.key) {
+            made.key = Some(key(&format!("key {number}"), &id.to_string()));
+        }
+        if let Some((number, is_closed)) = change.checkpoint {
+            let number = number + 10 * change.execution;
+            let at = Timestamp(NOW.0 + i64::from(number % 3));
+            let row = checkpoint(checkpoint_id(number.into()), id, at);
+            made.checkpoints.push(if is_closed {
+                closed(row, CheckpointOutcome::Rejected)
+            } else {
+                row
+            });
+        }
+        if let Some(byte) = change.blob {
+            let data = Bytes::from(vec![byte; 40]);
+            made.blobs.push((Digest::of(&data), data));
+        }
+        made
+    }
+
+    fn version(&self, id: ExecutionId) -> u64 {
+        let found = self.executions.get(&id);
+        found.map_or(0, |(last, _)| last.summary.version)
+    }
+
+    fn commit(&mut self, append: &Append) -> Appended {
+        if self.version(append.execution) != append.expected {
+            return Appended::Conflict;
+        }
+        if let Some(start) = &append.key {
+            let name = (append.summary.workflow.to_string(), start.key.clone());
+            if let Some(first) = self.keys.get(&name) {
+                return Appended::Duplicate(first.clone());
+            }
+            let keyed = Keyed {
+                execution: append.execution,
+                request: start.request,
+            };
+            self.keys.insert(name, keyed);
+        }
+        let (last, events) = self
+            .executions
+            .entry(append.execution)
+            .or_insert_with(|| (append.clone(), Vec::new()));
+        *last = append.clone();
+        events.extend(append.events.iter().cloned());
+        for row in &append.checkpoints {
+            self.checkpoints
+                .insert((row.created_at, row.id), row.clone());
+        }
+        self.blobs.extend(append.blobs.iter().cloned());
+        Appended::Committed
+    }
+
+    fn define(
+        &mut self,
+        name: &'static str,
+        value: &Value,
+        expected: Option<u32>,
+    ) -> Result<u32, u32> {
+        let versions = self.definitions.entry(name).or_default();
+        let latest = u32::try_from(versions.len()).unwrap();
+        if expected.is_some_and(|expected| expected != latest) {
+            return Err(latest);
+        }
+        if versions.last() != Some(value) {
+            versions.push(value.clone());
+        }
+        Ok(u32::try_from(versions.len()).unwrap())
+    }
+
+    fn unfinished(&self) -> Vec<ExecutionId> {
+        let is_unfinished = |last: &Append| !last.summary.status.is_over() && !last.waiting;
+        let found = self.executions.iter();
+        let found = found.filter(|(_, (last, _))| is_unfinished(last));
+        found.map(|(id, _)| *id).collect()
+    }
+
+    fn woken(&self, now: i64) -> Vec<ExecutionId> {
+        let found = self.executions.iter();
+        let mut found: Vec<_> = found
+            .filter_map(|(id, (last, _))| Some((last.wake_at.filter(|at| at.0 <= now)?, *id)))
+            .collect();
+        found.sort_unstable();
+        found.into_iter().map(|(_, id)| id).collect()
+    }
+
+    fn executions(&self, filter: &ExecutionFilter) -> Vec<Summary> {
+        let is_asked = |summary: &&Summary| {
+            filter.status.is_none_or(|status| summary.status == status)
+                && filter
+                    .workflow
+                    .as_ref()
+                    .is_none_or(|of| summary.workflow == *of)
+        };
+        let newest = self
+            .executions
+            .values()
+            .rev()
+            .map(|(last, _)| &last.summary);
+        newest.filter(is_asked).cloned().collect()
+    }
+
+    fn checkpoints(&self, filter: &CheckpointFilter) -> Vec<CheckpointRow> {
+        let is_asked = |row: &&CheckpointRow| {
+            filter.execution.is_none_or(|of| row.execution == of)
+                && filter
+                    .status
+                    .is_none_or(|status| row.state.status() == status)
+        };
+        let newest = self.checkpoints.values().rev();
+        newest.filter(is_asked).cloned().collect()
+    }
+}
+
+pub fn random_operations_agree_with_the_model<D: TestDatabase>(fresh: impl Fn() -> D) {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .unwrap();
+    let config = Config {
+        cases: CASES,
+        // A failing case is in the output, to be made a test of its own.
+        failure_persistence: None,
+        ..Config::default()
+    };
+    proptest!(config, |(operations in vec(operation(), 1..12))| {
+        runtime.block_on(agree(&fresh(), operations));
+    });
+}
+
+async fn agree(database: &dyn TestDatabase, operations: Vec<Operation>) {
+    let mut store = open(database).await;
+    let mut model = Model::default();
+    for name in WORKFLOWS {
+        define(&*store, name).await;
+        model
+            .definitions
+            .insert(name, vec![serde_json::json!({ "id": name })]);
+    }
+    for operation in operations {
+        match operation {
+            Operation::Commit(changes) => {
+                let appends = model.appends(changes);
+                for append in &appends {
+                    append.check().unwrap();
+                }
+                let expected: Vec<_> = appends.iter().map(|append| model.commit(append)).collect();
+                assert_eq!(store.commit(&appends).await.unwrap(), expected);
+            }
+            Operation::Define {
+                workflow,
+                value,
+                expected,
+            } => {
+                let name = WORKFLOWS[workflow];
+                let result = model.define(name, &value, expected);
+                let new = definition(name, value);
+                match store.put_definition(new, expected).await.unwrap() {
+                    PutDefinition::Stored(stored) => assert_eq!(Ok(stored.version.0), result),
+                    PutDefinition::Stale(latest) => assert_eq!(Err(latest), result),
+                }
+            }
+        }
+        for id in (0..EXECUTIONS).map(|number| execution(number.into())) {
+            let found = store.queries().execution(id).await.unwrap();
+            assert_eq!(found.map_or(0, |found| found.version), model.version(id));
+        }
+    }
+    check(&*store, &model).await;
+    drop(store);
+    store = open(database).await;
+    check(&*store, &model).await;
+}
+
+/// Is everything in the store as it is in the model?
+async fn check(store: &dyn Store, model: &Model) {
+    for (id, (last, events)) in &model.executions {
+        let journal = store.load(*id).await.unwrap().unwrap();
+        assert_eq!((&journal.summary, &journal.events), (&last.summary, events));
+    }
+    assert_eq!(store.unfinished(None, 1000).await, Ok(model.unfinished()));
+    for now in [-129, 0, 50, 128] {
+        let found = store.woken(Timestamp(now), 1000).await;
+        assert_eq!(found, Ok(model.woken(now)));
+    }
+    for (name, versions) in &model.definitions {
+        let queries = store.queries();
+        for (version, value) in (1..).zip(versions) {
+            let found = queries
+                .definition(&workflow(name), Some(Version(version)))
+                .await;
+            assert_eq!(*found.unwrap().unwrap().document, *value);
+        }
+    }
+    for (digest, data) in &model.blobs {
+        assert_eq!(store.blob(*digest).await, Ok(Some(data.clone())));
+    }
+    check_lists(store, model).await;
+}
+
+async fn check_lists(store: &dyn Store, model: &Model) {
+    let workflows = [None]
+        .into_iter()
+        .chain(WORKFLOWS.map(|name| Some(workflow(name))));
+    for of in workflows {
+        for status in [None]
+            .into_iter()
+            .chain(ExecutionStatus::ALL.iter().copied().map(Some))
+        {
+            let filter = ExecutionFilter {
+                workflow: of.clone(),
+                status,
+            };
+            let page = Page {
+                after: None,
+                limit: 1000,
+            };
+            let found = store.queries().executions(filter.clone(), page).await;
+            assert_eq!(found.unwrap(), model.executions(&filter));
+        }
+    }
+    let executions = (0..EXECUTIONS).map(|number| Some(execution(number.into())));
+    for of in [None].into_iter().chain(executions) {
+        for status in [
+            None,
+            Some(CheckpointStatus::Rejected),
+            Some(CheckpointStatus::Pending),
+        ] {
+            let filter = CheckpointFilter {
+                execution: of,
+                status,
+            };
+            let page = Page {
+                after: None,
+                limit: 1000,
+            };
+            let found = store.queries().checkpoints(filter.clone(), page).await;
+            assert_eq!(found.unwrap(), model.checkpoints(&filter));
+        }
+    }
+}

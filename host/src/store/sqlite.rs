@@ -1,0 +1,133 @@
+//! The store in a `SQLite` file, owned by one host.
+//!
+//! One connection writes, a few read; each is a thread of the driver. **Invariant:**
+//! the writing connection is never in a transaction while nobody uses it: who takes it
+//! out of its place puts it back only when its transaction is over, and a connection
+//! that is not put back (error, panic, dropped future) closes, which rolls back.
+
+mod commit;
+mod definitions;
+mod error;
+mod open;
+mod read;
+
+use std::fs::File;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use sqlx::{
+    ConnectOptions, SqliteConnection, SqlitePool, query_scalar, sqlite::SqliteConnectOptions,
+};
+use tokio::sync::Mutex;
+
+use super::{Append, Appended, Journal, NewDefinition, PutDefinition, Queries, Store, StoreError};
+use crate::workflow::{Digest, ExecutionId, Recorded, Timestamp};
+use error::unavailable;
+
+/// A `SQLite` database file and the right to be the only one who writes to it.
+#[derive(Debug)]
+pub struct SqliteStore {
+    /// How the writing connection is opened.
+    options: SqliteConnectOptions,
+    /// The writing connection, unless it broke.
+    writer: Mutex<Option<SqliteConnection>>,
+    readers: SqlitePool,
+    /// Locked as long as the store is open; after the connections, as fields drop in order.
+    _lock: File,
+}
+
+impl SqliteStore {
+    /// Opens the database file of a URL like `sqlite://phasewright.db` or
+    /// `sqlite:///var/lib/phasewright/phasewright.db`; creates it when it is not there.
+    pub async fn open(url: &str) -> Result<Self, StoreError> {
+        open::open(url).await
+    }
+
+    /// The writing connection, or a new one in its place.
+    async fn connection(
+        &self,
+        place: &mut Option<SqliteConnection>,
+    ) -> Result<SqliteConnection, StoreError> {
+        match place.take() {
+            Some(connection) => Ok(connection),
+            None => self.options.connect().await.map_err(unavailable),
+        }
+    }
+}
+
+#[async_trait]
+impl Store for SqliteStore {
+    async fn commit(&self, appends: &[Append]) -> Result<Vec<Appended>, StoreError> {
+        let mut place = self.writer.lock().await;
+        let mut connection = self.connection(&mut place).await?;
+        let appended = commit::commit(&mut connection, appends).await?;
+        *place = Some(connection);
+        Ok(appended)
+    }
+
+    async fn load(&self, execution: ExecutionId) -> Result<Option<Journal>, StoreError> {
+        read::load(&self.readers, execution).await
+    }
+
+    async fn events(
+        &self,
+        execution: ExecutionId,
+        after: u64,
+        limit: u32,
+    ) -> Result<Vec<Recorded>, StoreError> {
+        read::events(&self.readers, execution, after, i64::MAX, limit).await
+    }
+
+    async fn unfinished(
+        &self,
+        after: Option<ExecutionId>,
+        limit: u32,
+    ) -> Result<Vec<ExecutionId>, StoreError> {
+        read::unfinished(&self.readers, after, limit).await
+    }
+
+    async fn woken(&self, now: Timestamp, limit: u32) -> Result<Vec<ExecutionId>, StoreError> {
+        read::woken(&self.readers, now, limit).await
+    }
+
+    async fn put_definition(
+        &self,
+        new: NewDefinition,
+        expected: Option<u32>,
+    ) -> Result<PutDefinition, StoreError> {
+        let mut place = self.writer.lock().await;
+        let mut connection = self.connection(&mut place).await?;
+        let put = definitions::put(&mut connection, new, expected).await?;
+        *place = Some(connection);
+        Ok(put)
+    }
+
+    async fn blob(&self, digest: Digest) -> Result<Option<Bytes>, StoreError> {
+        let data: Option<Vec<u8>> = query_scalar(include_str!("sqlite/sql/blob.sql"))
+            .bind(digest.0.to_vec())
+            .fetch_optional(&self.readers)
+            .await
+            .map_err(unavailable)?;
+        Ok(data.map(Bytes::from))
+    }
+
+    async fn ping(&self) -> Result<(), StoreError> {
+        // Reads the schema, and so the file.
+        let _: i64 = query_scalar("PRAGMA schema_version")
+            .fetch_one(&self.readers)
+            .await
+            .map_err(unavailable)?;
+        Ok(())
+    }
+
+    fn database(&self) -> &'static str {
+        "SQLite"
+    }
+
+    fn queries(&self) -> &dyn Queries {
+        self
+    }
+}
+
+#[cfg(test)]
+mod tests;

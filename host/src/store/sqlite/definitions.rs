@@ -1,0 +1,62 @@
+//! Storing definitions.
+
+use sqlx::{Connection, SqliteConnection, query, query_as};
+
+use super::error::unavailable;
+use crate::{
+    store::{
+        NewDefinition, PutDefinition, StoreError, StoredDefinition,
+        codec::{DefinitionRow, encode_document, plain},
+    },
+    workflow::Version,
+};
+
+/// In one transaction: looks at the latest version, and adds the next one.
+pub(super) async fn put(
+    connection: &mut SqliteConnection,
+    new: NewDefinition,
+    expected: Option<u32>,
+) -> Result<PutDefinition, StoreError> {
+    let mut transaction = connection
+        .begin_with("BEGIN IMMEDIATE")
+        .await
+        .map_err(unavailable)?;
+    let latest: Option<DefinitionRow> = query_as(include_str!("sql/definition_latest.sql"))
+        .bind(new.workflow.as_str())
+        .fetch_optional(&mut *transaction)
+        .await
+        .map_err(unavailable)?;
+    let latest = latest.map(DefinitionRow::decode).transpose()?;
+    let version = latest.as_ref().map_or(0, |latest| latest.version.0);
+    if expected.is_some_and(|expected| expected != version) {
+        transaction.rollback().await.map_err(unavailable)?;
+        return Ok(PutDefinition::Stale(version));
+    }
+    if let Some(latest) = latest.filter(|latest| latest.document == new.document) {
+        transaction.rollback().await.map_err(unavailable)?;
+        return Ok(PutDefinition::Stored(latest));
+    }
+    let stored = StoredDefinition {
+        workflow: new.workflow,
+        version: Version(version + 1),
+        name: plain(&new.name),
+        description: plain(&new.description),
+        document: new.document,
+        created_at: new.at,
+    };
+    query(include_str!("sql/put_definition.sql"))
+        .bind(stored.workflow.as_str())
+        .bind(stored.version.0)
+        .bind(&stored.name)
+        .bind(&stored.description)
+        .bind(encode_document(&stored.document)?)
+        .bind(stored.created_at.0)
+        .execute(&mut *transaction)
+        .await
+        .map_err(unavailable)?;
+    transaction
+        .commit()
+        .await
+        .map_err(|error| StoreError::Uncertain(super::error::message(&error)))?;
+    Ok(PutDefinition::Stored(stored))
+}

@@ -1,0 +1,249 @@
+//! Reading: journals, what is due, and the read models.
+
+use async_trait::async_trait;
+use futures::TryStreamExt;
+use sqlx::{SqlitePool, query_as, query_scalar};
+use uuid::Uuid;
+
+use super::{SqliteStore, error::unavailable};
+use crate::{
+    store::{
+        CheckpointFilter, CheckpointRow, ExecutionFilter, Journal, Keyed, Page, Queries,
+        StoreError, StoredDefinition, Summary,
+        codec::{
+            CheckpointColumns, DefinitionRow, EventRow, KeyedRow, SummaryRow, corrupt, decode_id,
+        },
+    },
+    workflow::{CheckpointId, ExecutionId, Recorded, Timestamp, Version, WorkflowId},
+};
+
+/// The summary first, then the events up to it: a journal only grows, so no
+/// transaction is needed for them to agree.
+pub(super) async fn load(
+    readers: &SqlitePool,
+    execution: ExecutionId,
+) -> Result<Option<Journal>, StoreError> {
+    let Some(summary) = summary(readers, execution).await? else {
+        return Ok(None);
+    };
+    let version = i64::try_from(summary.version).unwrap_or(i64::MAX);
+    let events = events(readers, execution, 0, version, u32::MAX).await?;
+    if events.len() as u64 != summary.version {
+        return Err(corrupt(
+            format!("execution {execution}"),
+            format!("{} events of {}", events.len(), summary.version),
+        ));
+    }
+    Ok(Some(Journal { summary, events }))
+}
+
+/// Events after `after` and up to `last`, without a gap.
+pub(super) async fn events(
+    readers: &SqlitePool,
+    execution: ExecutionId,
+    after: u64,
+    last: i64,
+    limit: u32,
+) -> Result<Vec<Recorded>, StoreError> {
+    let mut rows = query_as::<_, EventRow>(include_str!("sql/events.sql"))
+        .bind(bytes(execution.0))
+        .bind(i64::try_from(after).unwrap_or(i64::MAX))
+        .bind(last)
+        .bind(limit)
+        .fetch(readers);
+    let mut events = Vec::new();
+    let mut expected = after;
+    while let Some(row) = rows.try_next().await.map_err(unavailable)? {
+        let event = row.decode(execution)?;
+        expected += 1;
+        if event.seq != expected {
+            return Err(corrupt(
+                format!("event {expected} of execution {execution}"),
+                format!("missing before event {}", event.seq),
+            ));
+        }
+        events.push(event);
+    }
+    Ok(events)
+}
+
+pub(super) async fn unfinished(
+    readers: &SqlitePool,
+    after: Option<ExecutionId>,
+    limit: u32,
+) -> Result<Vec<ExecutionId>, StoreError> {
+    let ids: Vec<Vec<u8>> = query_scalar(include_str!("sql/unfinished.sql"))
+        .bind(bytes(after.map_or(Uuid::nil(), |after| after.0)))
+        .bind(limit)
+        .fetch_all(readers)
+        .await
+        .map_err(unavailable)?;
+    ids.iter()
+        .map(|id| decode_id(id).map(ExecutionId))
+        .collect()
+}
+
+pub(super) async fn woken(
+    readers: &SqlitePool,
+    now: Timestamp,
+    limit: u32,
+) -> Result<Vec<ExecutionId>, StoreError> {
+    let ids: Vec<Vec<u8>> = query_scalar(include_str!("sql/woken.sql"))
+        .bind(now.0)
+        .bind(limit)
+        .fetch_all(readers)
+        .await
+        .map_err(unavailable)?;
+    ids.iter()
+        .map(|id| decode_id(id).map(ExecutionId))
+        .collect()
+}
+
+#[async_trait]
+impl Queries for SqliteStore {
+    async fn execution(&self, id: ExecutionId) -> Result<Option<Summary>, StoreError> {
+        summary(&self.readers, id).await
+    }
+
+    async fn execution_by_key(
+        &self,
+        workflow: &WorkflowId,
+        key: &str,
+    ) -> Result<Option<Keyed>, StoreError> {
+        let row: Option<KeyedRow> = query_as(include_str!("sql/execution_by_key.sql"))
+            .bind(workflow.as_str())
+            .bind(key)
+            .fetch_optional(&self.readers)
+            .await
+            .map_err(unavailable)?;
+        row.map(|row| row.decode()).transpose()
+    }
+
+    async fn executions(
+        &self,
+        filter: ExecutionFilter,
+        page: Page<ExecutionId>,
+    ) -> Result<Vec<Summary>, StoreError> {
+        // One statement per shape, because each has its own index.
+        let sql = match (&filter.workflow, filter.status) {
+            (None, None) => include_str!("sql/executions.sql"),
+            (Some(_), None) => include_str!("sql/executions_of_workflow.sql"),
+            (None, Some(_)) => include_str!("sql/executions_in_status.sql"),
+            (Some(_), Some(_)) => include_str!("sql/executions_of_workflow_in_status.sql"),
+        };
+        let mut query = query_as::<_, SummaryRow>(sql)
+            .bind(bytes(page.after.map_or(Uuid::max(), |after| after.0)))
+            .bind(page.limit);
+        if let Some(workflow) = &filter.workflow {
+            query = query.bind(workflow.as_str());
+        }
+        if let Some(status) = filter.status {
+            query = query.bind(status.as_str());
+        }
+        let rows = query.fetch_all(&self.readers).await.map_err(unavailable)?;
+        rows.into_iter().map(SummaryRow::decode).collect()
+    }
+
+    async fn checkpoint(&self, id: CheckpointId) -> Result<Option<CheckpointRow>, StoreError> {
+        let row: Option<CheckpointColumns> = query_as(include_str!("sql/checkpoint.sql"))
+            .bind(bytes(id.0))
+            .fetch_optional(&self.readers)
+            .await
+            .map_err(unavailable)?;
+        row.map(CheckpointColumns::decode).transpose()
+    }
+
+    async fn checkpoints(
+        &self,
+        filter: CheckpointFilter,
+        page: Page<(Timestamp, CheckpointId)>,
+    ) -> Result<Vec<CheckpointRow>, StoreError> {
+        let sql = match (filter.execution, filter.status) {
+            (Some(_), _) => include_str!("sql/checkpoints_of_execution.sql"),
+            (None, Some(_)) => include_str!("sql/checkpoints_in_status.sql"),
+            (None, None) => include_str!("sql/checkpoints.sql"),
+        };
+        let end = (Timestamp(i64::MAX), CheckpointId(Uuid::max()));
+        let (at, id) = page.after.unwrap_or(end);
+        let mut query = query_as::<_, CheckpointColumns>(sql)
+            .bind(at.0)
+            .bind(bytes(id.0))
+            .bind(page.limit);
+        if let Some(execution) = filter.execution {
+            query = query.bind(bytes(execution.0));
+        }
+        let rows = query
+            .bind(filter.status.map(super::super::CheckpointStatus::as_str))
+            .fetch_all(&self.readers)
+            .await
+            .map_err(unavailable)?;
+        rows.into_iter().map(CheckpointColumns::decode).collect()
+    }
+
+    async fn definition(
+        &self,
+        workflow: &WorkflowId,
+        version: Option<Version>,
+    ) -> Result<Option<StoredDefinition>, StoreError> {
+        let query = match version {
+            None => query_as(include_str!("sql/definition_latest.sql")).bind(workflow.as_str()),
+            Some(version) => query_as(include_str!("sql/definition.sql"))
+                .bind(workflow.as_str())
+                .bind(version.0),
+        };
+        let row: Option<DefinitionRow> = query
+            .fetch_optional(&self.readers)
+            .await
+            .map_err(unavailable)?;
+        row.map(DefinitionRow::decode).transpose()
+    }
+
+    async fn definitions(
+        &self,
+        page: Page<WorkflowId>,
+    ) -> Result<Vec<StoredDefinition>, StoreError> {
+        let rows: Vec<DefinitionRow> = query_as(include_str!("sql/definitions.sql"))
+            .bind(page.after.as_ref().map_or("", WorkflowId::as_str))
+            .bind(page.limit)
+            .fetch_all(&self.readers)
+            .await
+            .map_err(unavailable)?;
+        rows.into_iter().map(DefinitionRow::decode).collect()
+    }
+
+    async fn versions(
+        &self,
+        workflow: &WorkflowId,
+        page: Page<Version>,
+    ) -> Result<Vec<StoredDefinition>, StoreError> {
+        let rows: Vec<DefinitionRow> = query_as(include_str!("sql/versions.sql"))
+            .bind(workflow.as_str())
+            .bind(page.after.map_or(i64::MAX, |after| after.0.into()))
+            .bind(page.limit)
+            .fetch_all(&self.readers)
+            .await
+            .map_err(unavailable)?;
+        rows.into_iter().map(DefinitionRow::decode).collect()
+    }
+
+    async fn workflow_count(&self) -> Result<u64, StoreError> {
+        let count: i64 = query_scalar(include_str!("sql/workflow_count.sql"))
+            .fetch_one(&self.readers)
+            .await
+            .map_err(unavailable)?;
+        Ok(count.try_into().unwrap_or(0))
+    }
+}
+
+async fn summary(readers: &SqlitePool, id: ExecutionId) -> Result<Option<Summary>, StoreError> {
+    let row: Option<SummaryRow> = query_as(include_str!("sql/execution.sql"))
+        .bind(bytes(id.0))
+        .fetch_optional(readers)
+        .await
+        .map_err(unavailable)?;
+    row.map(SummaryRow::decode).transpose()
+}
+
+fn bytes(id: Uuid) -> Vec<u8> {
+    id.into_bytes().to_vec()
+}

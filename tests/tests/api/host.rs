@@ -1,0 +1,184 @@
+//! Hosts: `phasewright serve` as a child process with a database of its own.
+
+use std::{
+    env, fs,
+    io::{BufRead, BufReader},
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    process::{Child, ChildStdin, Command, Stdio},
+    sync::OnceLock,
+    time::{Duration, Instant},
+};
+
+use tempfile::TempDir;
+
+use crate::api::Api;
+
+/// Small limits for those that run into them, so that it takes little time. Memory and output keep
+/// their defaults: 256 MiB and 16 MiB.
+const LIMITS: &str = "
+[phase.misbehave.limits]
+cpu_time_ms = 1_000
+log_bytes = 65_536
+artifact_bytes = 1_048_576
+
+[phase.table-query.limits]
+cpu_time_ms = 1_000
+
+[phase.template-render.limits]
+cpu_time_ms = 5_000
+";
+
+/// Runs the host and kills it as soon as nobody holds the other end of its input any more, however
+/// the process of the tests ends; then removes what it is told to.
+const GUARD: &str = r#"
+"$@" &
+exec >&-
+read -r nothing
+kill -9 $! 2>/dev/null
+wait $!
+if [ -n "$SCRATCH" ]; then rm -rf "$SCRATCH"; fi
+"#;
+
+/// A folder for a database, on which one host after another can run.
+pub struct Place(TempDir);
+
+/// A host that listens. Dropping it is `kill -9`.
+pub struct Host {
+    guard: Child,
+    input: Option<ChildStdin>,
+    pub api: Api,
+}
+
+impl Place {
+    pub fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let phases = folder.path().join("phases");
+        fs::create_dir(&phases).unwrap();
+        for built in ["phases", "test-phases"] {
+            let built = built_for_all(built);
+            for file in fs::read_dir(&built).unwrap() {
+                let file = file.unwrap();
+                fs::copy(file.path(), phases.join(file.file_name())).unwrap();
+            }
+        }
+        fs::write(phases.join("phases.toml"), LIMITS).unwrap();
+        Self(folder)
+    }
+
+    /// Starts a host and waits until it listens.
+    pub fn host(&self) -> Host {
+        launch(self.0.path(), false)
+    }
+}
+
+/// The host of all tests that do no harm to it.
+pub fn shared() -> Api {
+    static SHARED: OnceLock<Host> = OnceLock::new();
+    // Nothing drops a static: the guard removes the folder when this process ends.
+    let start = || launch(&Place::new().0.keep(), true);
+    SHARED.get_or_init(start).api
+}
+
+impl Host {
+    /// `kill -9`, and waits until it is gone.
+    pub fn kill(self) {
+        drop(self);
+    }
+}
+
+impl Drop for Host {
+    fn drop(&mut self) {
+        drop(self.input.take());
+        let _ = self.guard.wait();
+    }
+}
+
+fn launch(folder: &Path, is_scratch: bool) -> Host {
+    let log = fs::File::options()
+        .create(true)
+        .append(true)
+        .open(folder.join("host.log"))
+        .unwrap();
+    let mut command = Command::new("sh");
+    command
+        .args(["-c", GUARD, "guard"])
+        .arg(program())
+        .args([
+            "serve",
+            "--listen",
+            "127.0.0.1:0",
+            "--app",
+            "spin.toml",
+            "--database",
+        ])
+        .arg(format!("sqlite://{}", folder.join("x.db").display()))
+        .arg("--phases")
+        .arg(folder.join("phases"))
+        .arg("--evaluator")
+        .arg(built_for_all("wasm32-wasip2/wasm/expression.wasm"))
+        .current_dir(root())
+        .env_remove("DATABASE_URL")
+        .env(
+            "SCRATCH",
+            if is_scratch {
+                folder.as_os_str()
+            } else {
+                "".as_ref()
+            },
+        )
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(log);
+    let mut guard = command.spawn().unwrap();
+    let input = guard.stdin.take();
+    let output = guard.stdout.take().unwrap();
+    let started = Instant::now();
+    let mut lines = BufReader::new(output).lines().map_while(Result::ok);
+    let address =
+        lines.find_map(|line| line.strip_prefix("listening on http://").map(str::to_owned));
+    let Some(address) = address else {
+        let log = fs::read_to_string(folder.join("host.log")).unwrap_or_default();
+        panic!(
+            "the host ended at its start after {:?}:\n{log}",
+            started.elapsed()
+        );
+    };
+    let address: SocketAddr = address.trim_end_matches('/').parse().unwrap();
+    Host {
+        guard,
+        input,
+        api: Api {
+            address,
+            patience: Duration::from_secs(60),
+        },
+    }
+}
+
+/// Where the workspace is.
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .unwrap()
+        .to_owned()
+}
+
+/// Something that `cargo xtask build` puts into the workspace's own target folder.
+fn built_for_all(name: &str) -> PathBuf {
+    existing(root().join("target").join(name))
+}
+
+fn program() -> PathBuf {
+    let target =
+        env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from);
+    existing(target.join("release/phasewright"))
+}
+
+fn existing(path: PathBuf) -> PathBuf {
+    assert!(
+        path.exists(),
+        "{} is missing: run `cargo xtask build` first",
+        path.display()
+    );
+    path
+}

@@ -1,0 +1,378 @@
+//! An engine that answers from a script, and knows who still listens.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::SeqCst},
+    },
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures::{
+    StreamExt,
+    stream::{self, BoxStream},
+};
+use phasewright::contract::{
+    Artifact, Caller, Checkpoint, CheckpointFilter, CheckpointPage, CheckpointStatus, Decision,
+    Definition, DefinitionPage, Engine, Error, Event, Execution, ExecutionFilter, ExecutionPage,
+    ExecutionStatus, Json, PageRequest, Phase, Probe, StartRequest, Summary, Template,
+};
+use tokio::time::sleep;
+
+/// Time between two events of an execution that runs.
+pub const EVENT_INTERVAL: Duration = Duration::from_millis(100);
+
+/// Ids mean something here: `missing` is not there, `quiet` runs without events, everything
+/// else runs with one event after the other.
+#[derive(Default)]
+pub struct Script {
+    listeners: Arc<AtomicUsize>,
+    waiters: Arc<AtomicUsize>,
+}
+
+impl Script {
+    /// Event streams that somebody holds.
+    pub fn listeners(&self) -> usize {
+        self.listeners.load(SeqCst)
+    }
+
+    /// Calls of `wait` that have not ended.
+    pub fn waiters(&self) -> usize {
+        self.waiters.load(SeqCst)
+    }
+}
+
+/// Counts one up for as long as it exists.
+struct Present(Arc<AtomicUsize>);
+
+impl Present {
+    fn in_(count: &Arc<AtomicUsize>) -> Self {
+        count.fetch_add(1, SeqCst);
+        Self(count.clone())
+    }
+}
+
+impl Drop for Present {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, SeqCst);
+    }
+}
+
+fn found(id: &str) -> Result<(), Error> {
+    if id == "missing" {
+        return Err(Error::NotFound(format!("there is no `{id}`")));
+    }
+    Ok(())
+}
+
+fn summary(id: &str) -> Summary {
+    Summary {
+        id: id.into(),
+        workflow_id: "w".into(),
+        version: 1,
+        status: ExecutionStatus::Running,
+        created_at: "2026-01-01T00:00:00Z".into(),
+        started_at: None,
+        ended_at: None,
+        error: None,
+    }
+}
+
+fn execution(id: &str) -> Result<Execution, Error> {
+    found(id)?;
+    Ok(Execution {
+        summary: summary(id),
+        input: "{}".into(),
+        context: "{}".into(),
+        output: None,
+        nodes: Vec::new(),
+        last_event: 3,
+    })
+}
+
+fn event(execution: &str, seq: u64) -> Event {
+    Event {
+        execution_id: execution.into(),
+        seq,
+        at: "2026-01-01T00:00:00Z".into(),
+        kind: "node_started".into(),
+        node: Some("n".into()),
+        payload: "{}".into(),
+    }
+}
+
+fn definition(id: &str) -> Definition {
+    Definition {
+        id: id.into(),
+        version: 1,
+        name: id.into(),
+        description: String::new(),
+        document: "{}".into(),
+        created_at: "2026-01-01T00:00:00Z".into(),
+    }
+}
+
+fn definitions() -> DefinitionPage {
+    DefinitionPage {
+        items: vec![definition("w")],
+        next: None,
+    }
+}
+
+fn checkpoint(id: &str, status: CheckpointStatus) -> Checkpoint {
+    Checkpoint {
+        id: id.into(),
+        execution_id: "e".into(),
+        workflow_id: "w".into(),
+        node: "n".into(),
+        status,
+        title: "Look".into(),
+        instructions: None,
+        proposed: "{}".into(),
+        edited: None,
+        notes: None,
+        resolved_by: None,
+        created_at: "2026-01-01T00:00:00Z".into(),
+        resolved_at: None,
+    }
+}
+
+fn phase(name: &str) -> Phase {
+    Phase {
+        name: name.into(),
+        version: "1.0.0".into(),
+        description: String::new(),
+        config_schema: "{}".into(),
+        input_schema: "{}".into(),
+        output_schema: "{}".into(),
+        digest: "0".repeat(64),
+    }
+}
+
+fn artifact() -> Artifact {
+    Artifact {
+        node: "n".into(),
+        item: None,
+        name: "report.md".into(),
+        content_type: "text/markdown".into(),
+        size: 300_000,
+        sha256: "0".repeat(64),
+    }
+}
+
+fn well(detail: &str) -> Probe {
+    Probe {
+        ok: true,
+        errors: Vec::new(),
+        detail: detail.into(),
+    }
+}
+
+#[async_trait]
+impl Engine for Script {
+    async fn executions_start(
+        &self,
+        _caller: Caller,
+        request: StartRequest,
+    ) -> Result<(Summary, bool), Error> {
+        found(&request.workflow_id)?;
+        Ok((summary("e"), true))
+    }
+
+    async fn executions_get(&self, _caller: Caller, id: String) -> Result<Execution, Error> {
+        execution(&id)
+    }
+
+    async fn executions_wait(
+        &self,
+        _caller: Caller,
+        id: String,
+        timeout_ms: u32,
+    ) -> Result<Execution, Error> {
+        let _present = Present::in_(&self.waiters);
+        sleep(Duration::from_millis(timeout_ms.into())).await;
+        execution(&id)
+    }
+
+    async fn executions_list(
+        &self,
+        _caller: Caller,
+        _filter: ExecutionFilter,
+        _page: PageRequest,
+    ) -> Result<ExecutionPage, Error> {
+        Ok(ExecutionPage {
+            items: vec![summary("e")],
+            next: None,
+        })
+    }
+
+    async fn executions_cancel(
+        &self,
+        _caller: Caller,
+        id: String,
+        _reason: String,
+    ) -> Result<Summary, Error> {
+        found(&id)?;
+        Ok(summary(&id))
+    }
+
+    async fn executions_resume(&self, _caller: Caller, id: String) -> Result<Summary, Error> {
+        found(&id)?;
+        Ok(summary(&id))
+    }
+
+    async fn events_follow(
+        &self,
+        _caller: Caller,
+        execution_id: String,
+        after: u64,
+    ) -> Result<BoxStream<'static, Event>, Error> {
+        found(&execution_id)?;
+        let present = Present::in_(&self.listeners);
+        if execution_id == "quiet" {
+            let never = stream::pending().map(move |event| {
+                let _present = &present;
+                event
+            });
+            return Ok(never.boxed());
+        }
+        let events = stream::unfold((present, after), move |(present, last)| {
+            let event = event(&execution_id, last + 1);
+            async move {
+                sleep(EVENT_INTERVAL).await;
+                Some((event, (present, last + 1)))
+            }
+        });
+        Ok(events.boxed())
+    }
+
+    async fn artifacts_list(
+        &self,
+        _caller: Caller,
+        execution_id: String,
+    ) -> Result<Vec<Artifact>, Error> {
+        found(&execution_id)?;
+        Ok(vec![artifact()])
+    }
+
+    async fn artifacts_read(
+        &self,
+        _caller: Caller,
+        execution_id: String,
+        _node: String,
+        _item: Option<u32>,
+        _name: String,
+    ) -> Result<(Artifact, Bytes), Error> {
+        found(&execution_id)?;
+        Ok((artifact(), Bytes::from(vec![b'#'; 300_000])))
+    }
+
+    async fn checkpoints_get(&self, _caller: Caller, id: String) -> Result<Checkpoint, Error> {
+        found(&id)?;
+        Ok(checkpoint(&id, CheckpointStatus::Pending))
+    }
+
+    async fn checkpoints_list(
+        &self,
+        _caller: Caller,
+        _filter: CheckpointFilter,
+        _page: PageRequest,
+    ) -> Result<CheckpointPage, Error> {
+        Ok(CheckpointPage {
+            items: vec![checkpoint("c", CheckpointStatus::Pending)],
+            next: None,
+        })
+    }
+
+    async fn checkpoints_resolve(
+        &self,
+        _caller: Caller,
+        id: String,
+        _decision: Decision,
+        _notes: Option<String>,
+    ) -> Result<Checkpoint, Error> {
+        found(&id)?;
+        Ok(checkpoint(&id, CheckpointStatus::Approved))
+    }
+
+    async fn definitions_put(
+        &self,
+        _caller: Caller,
+        id: String,
+        _document: Json,
+        _expected_version: Option<u32>,
+    ) -> Result<Definition, Error> {
+        Ok(definition(&id))
+    }
+
+    async fn definitions_validate(&self, _caller: Caller, _document: Json) -> Result<(), Error> {
+        Ok(())
+    }
+
+    async fn definitions_get(
+        &self,
+        _caller: Caller,
+        id: String,
+        _version: Option<u32>,
+    ) -> Result<Definition, Error> {
+        found(&id)?;
+        Ok(definition(&id))
+    }
+
+    async fn definitions_list(
+        &self,
+        _caller: Caller,
+        _page: PageRequest,
+    ) -> Result<DefinitionPage, Error> {
+        Ok(definitions())
+    }
+
+    async fn definitions_versions(
+        &self,
+        _caller: Caller,
+        id: String,
+        _page: PageRequest,
+    ) -> Result<DefinitionPage, Error> {
+        found(&id)?;
+        Ok(definitions())
+    }
+
+    async fn definitions_templates(&self, _caller: Caller) -> Result<Vec<Template>, Error> {
+        Ok(vec![Template {
+            name: "t".into(),
+            description: String::new(),
+            document: "{}".into(),
+        }])
+    }
+
+    async fn catalog_list(&self, _caller: Caller) -> Result<Vec<Phase>, Error> {
+        Ok(vec![phase("p")])
+    }
+
+    async fn catalog_get(&self, _caller: Caller, name: String) -> Result<Phase, Error> {
+        found(&name)?;
+        Ok(phase(&name))
+    }
+
+    async fn health_report(&self) -> Probe {
+        well(r#"{"status":"healthy"}"#)
+    }
+
+    async fn health_ready(&self) -> Probe {
+        Probe {
+            ok: false,
+            errors: vec!["database_unavailable".into()],
+            detail: r#"{"ready":false}"#.into(),
+        }
+    }
+
+    async fn health_live(&self) -> Probe {
+        well(r#"{"alive":true}"#)
+    }
+
+    async fn health_startup(&self) -> Probe {
+        well(r#"{"started":true}"#)
+    }
+}

@@ -1,0 +1,298 @@
+//! A load generator: each client is a thread with one connection, and HTTP/1.1 by hand, because a
+//! client for every purpose would take a fifth of these processors from the host.
+
+use std::{
+    fmt,
+    io::{BufRead, BufReader, Read, Write},
+    net::TcpStream,
+    sync::Barrier,
+    thread,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, Result, anyhow, bail};
+
+/// Longest wait for one answer.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(75);
+
+/// A request to make again and again.
+pub struct Call {
+    /// The path of a `POST`.
+    pub path: String,
+    /// Headers beside those that every request has.
+    pub headers: Vec<(&'static str, &'static str)>,
+    /// A JSON document.
+    pub body: String,
+    /// What the body of every answer has in it.
+    pub expects: &'static str,
+}
+
+/// What clients did together.
+pub struct Run {
+    /// How long each call took.
+    pub times: Vec<Duration>,
+    took: Duration,
+}
+
+impl Run {
+    /// Calls a second.
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "a count of calls is far below 2^52"
+    )]
+    pub fn per_second(&self) -> f64 {
+        self.times.len() as f64 / self.took.as_secs_f64()
+    }
+}
+
+/// Lets so many clients call for so long. An answer other than expected ends it.
+pub fn run(base: &str, call: &Call, clients: usize, time: Duration) -> Result<Run> {
+    let address = base
+        .strip_prefix("http://")
+        .context("the host is not at http://")?;
+    let request = call.request(address);
+    let start = Barrier::new(clients + 1);
+    thread::scope(|scope| {
+        let work = || {
+            let connection = Connection::new(address);
+            start.wait();
+            connection?.call_for(&request, call.expects, time)
+        };
+        let threads: Vec<_> = (0..clients).map(|_| scope.spawn(work)).collect();
+        start.wait();
+        let started = Instant::now();
+        let mut times = Vec::new();
+        for thread in threads {
+            let client = thread.join().map_err(|_| anyhow!("a client panicked"))?;
+            times.extend(client?);
+        }
+        Ok(Run {
+            times,
+            took: started.elapsed(),
+        })
+    })
+}
+
+impl Call {
+    fn request(&self, host: &str) -> String {
+        let headers = self.headers.iter();
+        let headers: Vec<_> = headers
+            .map(|(name, value)| format!("{name}: {value}\r\n"))
+            .collect();
+        format!(
+            "POST {} HTTP/1.1\r\nhost: {host}\r\ncontent-type: application/json\r\n{}\
+             content-length: {}\r\n\r\n{}",
+            self.path,
+            headers.concat(),
+            self.body.len(),
+            self.body
+        )
+    }
+}
+
+struct Connection {
+    stream: BufReader<TcpStream>,
+    line: String,
+    body: Vec<u8>,
+}
+
+impl Connection {
+    fn new(address: &str) -> Result<Self> {
+        let stream = TcpStream::connect(address).context("connect")?;
+        stream.set_nodelay(true)?;
+        stream.set_read_timeout(Some(ANSWER_TIMEOUT))?;
+        Ok(Self {
+            stream: BufReader::new(stream),
+            line: String::new(),
+            body: Vec::new(),
+        })
+    }
+
+    fn call_for(mut self, request: &str, expects: &str, time: Duration) -> Result<Vec<Duration>> {
+        let started = Instant::now();
+        let mut times = Vec::new();
+        while started.elapsed() < time {
+            let one = Instant::now();
+            self.stream.get_mut().write_all(request.as_bytes())?;
+            let status = self.read_answer()?;
+            times.push(one.elapsed());
+            let body = String::from_utf8_lossy(&self.body);
+            if !(200..300).contains(&status) || !body.contains(expects) {
+                bail!("answered {status}: {body}");
+            }
+        }
+        Ok(times)
+    }
+
+    /// Reads an answer; gives its status and leaves its body in `body`.
+    fn read_answer(&mut self) -> Result<u16> {
+        self.body.clear();
+        let status = self.read_line()?.split(' ').nth(1);
+        let status = status.and_then(|status| status.parse().ok());
+        let status = status.context("the answer has no status")?;
+        let mut length = None;
+        let mut is_chunked = false;
+        loop {
+            let line = self.read_line()?;
+            if line.is_empty() {
+                break;
+            }
+            let (name, value) = line.split_once(':').context("a header has no colon")?;
+            if name.eq_ignore_ascii_case("content-length") {
+                length = Some(value.trim().parse().context("the length is no number")?);
+            } else if name.eq_ignore_ascii_case("transfer-encoding") {
+                is_chunked = value.trim().eq_ignore_ascii_case("chunked");
+            }
+        }
+        match (length, is_chunked) {
+            (Some(length), false) => self.read_bytes(length)?,
+            (_, true) => self.read_chunks()?,
+            (None, false) => bail!("the answer has neither a length nor chunks"),
+        }
+        Ok(status)
+    }
+
+    fn read_chunks(&mut self) -> Result<()> {
+        loop {
+            let size = self.read_line()?;
+            let size = usize::from_str_radix(size, 16).context("a chunk has no size")?;
+            self.read_bytes(size)?;
+            // The end of the chunk, or of the body.
+            self.read_line()?;
+            if size == 0 {
+                return Ok(());
+            }
+        }
+    }
+
+    fn read_bytes(&mut self, count: usize) -> Result<()> {
+        let end = self.body.len();
+        self.body.resize(end + count, 0);
+        self.stream.read_exact(&mut self.body[end..])?;
+        Ok(())
+    }
+
+    fn read_line(&mut self) -> Result<&str> {
+        self.line.clear();
+        if self.stream.read_line(&mut self.line)? == 0 {
+            bail!("the host closed the connection");
+        }
+        Ok(self.line.trim_end())
+    }
+}
+
+/// Times, in order.
+pub struct Measured(Vec<Duration>);
+
+impl Measured {
+    /// At least one.
+    pub fn of(mut times: Vec<Duration>) -> Self {
+        times.sort();
+        Self(times)
+    }
+
+    /// The time that this share of calls, 0 to 1, stayed within.
+    pub fn at(&self, share: f64) -> Duration {
+        #[expect(
+            clippy::cast_precision_loss,
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "an index into memory is far below 2^52, and the share is not negative"
+        )]
+        let index = (self.0.len() as f64 * share) as usize;
+        let last = self.0.len().saturating_sub(1);
+        self.0.get(index.min(last)).copied().unwrap_or_default()
+    }
+
+    /// Half of the calls stayed within this.
+    pub fn median(&self) -> Duration {
+        self.at(0.5)
+    }
+}
+
+impl fmt::Display for Measured {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "median {}, 90 % {}, 99 % {}, slowest {} of {}",
+            ms(self.median()),
+            ms(self.at(0.9)),
+            ms(self.at(0.99)),
+            ms(self.at(1.0)),
+            self.0.len()
+        )
+    }
+}
+
+/// `1.234 ms`
+pub fn ms(time: Duration) -> String {
+    format!("{:.3} ms", time.as_secs_f64() * 1000.0)
+}
+
+/// Milliseconds, to the microsecond.
+pub fn rounded_ms(time: Duration) -> f64 {
+    (time.as_secs_f64() * 1e6).round() / 1e3
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        io::{Read, Write},
+        net::TcpListener,
+        thread,
+        time::Duration,
+    };
+
+    use super::{Call, Measured, run};
+
+    const PLAIN: &str = "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\ndone";
+    const CHUNKED: &str =
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\ndo\r\n2\r\nne\r\n0\r\n\r\n";
+
+    /// Answers every read on every connection with `answer`.
+    fn server(answer: &'static str) -> String {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let base = format!("http://{}", listener.local_addr().unwrap());
+        thread::spawn(move || {
+            for stream in listener.incoming() {
+                let mut stream = stream.unwrap();
+                thread::spawn(move || {
+                    let mut bytes = [0; 4096];
+                    while stream.read(&mut bytes).is_ok_and(|count| count > 0) {
+                        stream.write_all(answer.as_bytes()).unwrap();
+                    }
+                });
+            }
+        });
+        base
+    }
+
+    fn call() -> Call {
+        Call {
+            path: "/".into(),
+            headers: vec![("prefer", "wait")],
+            body: "{}".into(),
+            expects: "done",
+        }
+    }
+
+    #[test]
+    fn answers_are_counted_and_checked() {
+        for answer in [PLAIN, CHUNKED] {
+            let run = run(&server(answer), &call(), 2, Duration::from_millis(50)).unwrap();
+            assert!(run.per_second() > 10.0);
+        }
+        let bad = "HTTP/1.1 404 Not Found\r\ncontent-length: 4\r\n\r\ndone";
+        assert!(run(&server(bad), &call(), 1, Duration::from_millis(50)).is_err());
+        let other = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nno";
+        assert!(run(&server(other), &call(), 1, Duration::from_millis(50)).is_err());
+    }
+
+    #[test]
+    fn times_are_ranked() {
+        let measured = Measured::of((1..=100).rev().map(Duration::from_millis).collect());
+        assert_eq!(measured.median(), Duration::from_millis(51));
+        assert_eq!(measured.at(1.0), Duration::from_millis(100));
+        assert_eq!(Measured::of(Vec::new()).median(), Duration::ZERO);
+    }
+}

@@ -1,0 +1,200 @@
+//! A host of one's own: `phasewright serve` as a child process on a free port.
+
+use std::{
+    fs::File,
+    io::{BufRead, BufReader},
+    path::PathBuf,
+    process::{ChildStdout, Command, ExitStatus, Stdio},
+    sync::mpsc::{self, RecvTimeoutError},
+    thread,
+    time::{Duration, Instant},
+};
+
+use crate::{
+    cleanup::{self, ChildGuard},
+    client::Client,
+    workspace::Workspace,
+};
+use anyhow::{Context, Result, bail};
+
+/// Longest start. The first one compiles every component, which takes a slow machine a minute.
+const START_TIMEOUT: Duration = Duration::from_mins(5);
+
+/// Longest graceful end; the host's own grace period is shorter.
+const STOP_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// How often to look whether a child has ended.
+const POLL: Duration = Duration::from_millis(5);
+
+/// Lines of the host's log that an error shows.
+const LOG_LINES_SHOWN: usize = 20;
+
+/// How to start a host, again and again on the same database.
+#[derive(Clone)]
+pub struct Setup {
+    program: PathBuf,
+    root: PathBuf,
+    /// Folders of phases.
+    pub phases: Vec<PathBuf>,
+    /// The database and the log are in here.
+    pub folder: PathBuf,
+}
+
+/// What became of starting a host.
+pub enum Start {
+    /// It listens.
+    Listening(Host),
+    /// It ended before it did, for instance killed by somebody.
+    Ended(ExitStatus),
+}
+
+/// A host that listens; killed when dropped.
+pub struct Host {
+    guard: ChildGuard,
+    base: String,
+}
+
+impl Setup {
+    /// A host with the phases that ship and its files in `folder`.
+    pub fn new(workspace: &Workspace, folder: PathBuf) -> Self {
+        Self {
+            program: workspace.phasewright(),
+            root: workspace.root.clone(),
+            phases: vec![workspace.phases()],
+            folder,
+        }
+    }
+
+    /// Starts a host and waits until it listens.
+    pub fn start(&self) -> Result<Host> {
+        match self.launch(|_| {})? {
+            Start::Listening(host) => Ok(host),
+            Start::Ended(status) => bail!("the host ended at its start: {status}\n{}", self.log()),
+        }
+    }
+
+    /// Starts a host, shows it to `started` at once, and waits until it listens or has ended.
+    pub fn launch(&self, started: impl FnOnce(&ChildGuard)) -> Result<Start> {
+        let log = File::options()
+            .create(true)
+            .append(true)
+            .open(self.log_file())
+            .context("open the log of the host")?;
+        let database = self.folder.join("demo.db");
+        let mut command = Command::new(&self.program);
+        command
+            .current_dir(&self.root)
+            .args(["serve", "--listen", "127.0.0.1:0", "--app", "spin.toml"])
+            .arg("--database")
+            .arg(format!("sqlite://{}", database.display()))
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(log);
+        for folder in &self.phases {
+            command.arg("--phases").arg(folder);
+        }
+        // Whoever calls this has a database of their own in mind, perhaps; this host must not.
+        command.env_remove("DATABASE_URL");
+        let guard = ChildGuard::spawn(&mut command)
+            .with_context(|| format!("start {}", self.program.display()))?;
+        started(&guard);
+        let output = guard.child().stdout.take().context("output is piped")?;
+        match listening_on(output) {
+            Ok(base) => Ok(Start::Listening(Host { guard, base })),
+            Err(RecvTimeoutError::Disconnected) => Ok(Start::Ended(wait(&guard, STOP_TIMEOUT)?)),
+            Err(RecvTimeoutError::Timeout) => bail!(
+                "the host does not listen after {} s\n{}",
+                START_TIMEOUT.as_secs(),
+                self.log()
+            ),
+        }
+    }
+
+    /// The last lines that hosts of this setup logged.
+    pub fn log(&self) -> String {
+        let log = std::fs::read(self.log_file()).unwrap_or_default();
+        let log = String::from_utf8_lossy(&log);
+        let lines: Vec<_> = log.lines().collect();
+        let last = &lines[lines.len().saturating_sub(LOG_LINES_SHOWN)..];
+        format!("the last lines of its log:\n  {}", last.join("\n  "))
+    }
+
+    fn log_file(&self) -> PathBuf {
+        self.folder.join("host.log")
+    }
+}
+
+impl Host {
+    /// A client of this host.
+    pub fn client(&self) -> Client {
+        Client::new(self.base.clone())
+    }
+
+    /// Where it listens.
+    pub fn base(&self) -> &str {
+        &self.base
+    }
+
+    /// How it has ended, if it has.
+    pub fn ended_now(&self) -> Result<Option<ExitStatus>> {
+        Ok(self.guard.child().try_wait()?)
+    }
+
+    /// How it ended, once it has; waits a moment for a host that is about to.
+    pub fn ended(&self) -> Result<Option<ExitStatus>> {
+        let deadline = Instant::now() + Duration::from_millis(500);
+        loop {
+            let status = self.guard.child().try_wait()?;
+            if status.is_some() || Instant::now() > deadline {
+                return Ok(status);
+            }
+            thread::sleep(POLL);
+        }
+    }
+
+    /// Waits until it ends by itself.
+    pub fn wait(&self) -> Result<ExitStatus> {
+        wait(&self.guard, Duration::MAX)
+    }
+
+    /// Asks it to end, and waits until it has.
+    pub fn stop(self) -> Result<()> {
+        cleanup::ask_to_end(&mut self.guard.child());
+        let status = wait(&self.guard, STOP_TIMEOUT)?;
+        if !status.success() {
+            bail!("the host ended badly when asked to end: {status}");
+        }
+        Ok(())
+    }
+}
+
+/// Waits without holding on to the child, so that others can kill it meanwhile.
+pub fn wait(guard: &ChildGuard, timeout: Duration) -> Result<ExitStatus> {
+    let started = Instant::now();
+    let mut pause = POLL;
+    loop {
+        if let Some(status) = guard.child().try_wait()? {
+            return Ok(status);
+        }
+        if started.elapsed() > timeout {
+            bail!("the host does not end within {} s", timeout.as_secs());
+        }
+        thread::sleep(pause);
+        // Whoever waits for long need not know to the millisecond.
+        pause = (pause * 2).min(Duration::from_millis(100));
+    }
+}
+
+/// Reads the one line that a host prints when it is ready; what follows it is read and dropped.
+fn listening_on(output: ChildStdout) -> Result<String, RecvTimeoutError> {
+    let (sender, receiver) = mpsc::channel();
+    thread::spawn(move || {
+        for line in BufReader::new(output).lines().map_while(Result::ok) {
+            if let Some(base) = line.strip_prefix("listening on ") {
+                // Nobody waits for a second one.
+                let _ = sender.send(base.trim_end_matches('/').to_owned());
+            }
+        }
+    });
+    receiver.recv_timeout(START_TIMEOUT)
+}

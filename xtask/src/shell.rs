@@ -1,0 +1,91 @@
+//! Running programs, and saying so.
+
+use std::{
+    ffi::OsStr,
+    io::{BufRead, BufReader, IsTerminal},
+    process::{Command, Stdio},
+    time::Duration,
+};
+
+use anyhow::{Context, Result, bail};
+
+/// The cargo that runs this.
+pub fn cargo() -> Command {
+    Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+}
+
+/// Announces a command line on standard error and runs it there.
+pub fn run(command: &mut Command) -> Result<()> {
+    announce(command);
+    let program = program(command);
+    let status = command.status().with_context(|| format!("run {program}"))?;
+    if !status.success() {
+        bail!("{program} failed ({status})");
+    }
+    Ok(())
+}
+
+/// Like [`run`], and gives every line of its standard output to `line` as well.
+pub fn run_reading(command: &mut Command, mut line: impl FnMut(&str)) -> Result<()> {
+    announce(command);
+    let program = program(command);
+    let mut child = command
+        .stdout(Stdio::piped())
+        .spawn()
+        .with_context(|| format!("run {program}"))?;
+    let output = child.stdout.take().context("standard output is piped")?;
+    for text in BufReader::new(output).split(b'\n') {
+        let text = text.with_context(|| format!("read the output of {program}"))?;
+        let text = String::from_utf8_lossy(&text);
+        println!("{text}");
+        line(&text);
+    }
+    let status = child
+        .wait()
+        .with_context(|| format!("wait for {program}"))?;
+    if !status.success() {
+        bail!("{program} failed ({status})");
+    }
+    Ok(())
+}
+
+/// Is there a program of this name that runs?
+pub fn is_installed(program: &str, version_flag: &str) -> bool {
+    Command::new(program)
+        .arg(version_flag)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status()
+        .is_ok()
+}
+
+/// Says what is going on, on standard error.
+pub fn say(text: &str) {
+    if std::io::stderr().is_terminal() {
+        eprintln!("\x1b[1m{text}\x1b[0m");
+    } else {
+        eprintln!("{text}");
+    }
+}
+
+/// `1.23 s`
+pub fn seconds(duration: Duration) -> String {
+    format!("{:.2} s", duration.as_secs_f64())
+}
+
+/// Says which command line is being run.
+pub fn announce(command: &Command) {
+    let arguments = command.get_args().map(OsStr::to_string_lossy);
+    let words: Vec<_> = std::iter::once(program(command).into())
+        .chain(arguments)
+        .collect();
+    say(&format!("$ {}", words.join(" ")));
+}
+
+/// The name of the program, without where it is.
+fn program(command: &Command) -> String {
+    let path = std::path::Path::new(command.get_program());
+    let name = path.file_name().unwrap_or(path.as_os_str());
+    name.to_string_lossy().into_owned()
+}

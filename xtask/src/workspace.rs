@@ -1,0 +1,152 @@
+//! What the workspace consists of, from `cargo metadata`.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+use serde_json::Value;
+
+use crate::shell;
+
+/// The packages and folders of this workspace.
+pub struct Workspace {
+    /// Where `Cargo.toml` is.
+    pub root: PathBuf,
+    /// Where cargo builds: `target`, unless `CARGO_TARGET_DIR` says otherwise.
+    pub cargo_target: PathBuf,
+    /// All members that become, or help to become, WebAssembly.
+    pub guests: Vec<Guest>,
+}
+
+/// A member that is built for WebAssembly.
+pub struct Guest {
+    /// Name of the package; a phase has the name of its package.
+    pub package: String,
+    /// Name of the library in it.
+    library: String,
+    /// What it is.
+    pub kind: GuestKind,
+}
+
+/// What a guest is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum GuestKind {
+    /// A library that components are made of.
+    Library,
+    /// A component of the engine: an endpoint, the expression evaluator.
+    Component,
+    /// A phase that ships.
+    Phase,
+    /// A phase that only tests use.
+    TestPhase,
+}
+
+impl Workspace {
+    /// Asks cargo.
+    pub fn read() -> Result<Self> {
+        let manifest = Path::new(env!("CARGO_MANIFEST_DIR")).join("../Cargo.toml");
+        let metadata = metadata(&manifest, &["--no-deps"])?;
+        let folder = |field: &str| {
+            let folder = metadata[field].as_str().map(PathBuf::from);
+            folder.with_context(|| format!("cargo metadata says no {field}"))
+        };
+        let root = folder("workspace_root")?;
+        let packages = metadata["packages"].as_array();
+        let packages = packages.context("cargo metadata says no packages")?;
+        let mut guests: Vec<_> = packages
+            .iter()
+            .filter_map(|package| Guest::read(package, &root))
+            .collect();
+        guests.sort_by(|left, right| left.package.cmp(&right.package));
+        Ok(Self {
+            cargo_target: folder("target_directory")?,
+            root,
+            guests,
+        })
+    }
+
+    /// The names of the packages of these kinds.
+    pub fn packages(&self, kinds: &[GuestKind]) -> Vec<&str> {
+        let wanted = self
+            .guests
+            .iter()
+            .filter(|guest| kinds.contains(&guest.kind));
+        wanted.map(|guest| guest.package.as_str()).collect()
+    }
+
+    /// The folder of built things that everything but cargo uses, wherever cargo builds.
+    pub fn target(&self) -> PathBuf {
+        self.root.join("target")
+    }
+
+    /// The phases that ship, each named `<phase>.wasm`.
+    pub fn phases(&self) -> PathBuf {
+        self.target().join("phases")
+    }
+
+    /// The phases for tests, each named `<phase>.wasm`.
+    pub fn test_phases(&self) -> PathBuf {
+        self.target().join("test-phases")
+    }
+
+    /// The component that evaluates expressions.
+    pub fn evaluator(&self) -> PathBuf {
+        self.target().join("wasm32-wasip2/wasm/expression.wasm")
+    }
+
+    /// The program.
+    pub fn phasewright(&self) -> PathBuf {
+        let name = format!("phasewright{}", std::env::consts::EXE_SUFFIX);
+        self.cargo_target.join("release").join(name)
+    }
+}
+
+impl Guest {
+    /// None for what is not built for WebAssembly.
+    fn read(package: &Value, root: &Path) -> Option<Self> {
+        let manifest = Path::new(package["manifest_path"].as_str()?);
+        let place = manifest.strip_prefix(root).ok()?;
+        let targets = package["targets"].as_array()?;
+        let has_kind = |target: &&Value, kind: &str| {
+            let mut kinds = target["kind"].as_array().into_iter().flatten();
+            kinds.any(|other| other == kind)
+        };
+        let component = targets.iter().find(|target| has_kind(target, "cdylib"));
+        let library = component.or(targets.iter().find(|target| has_kind(target, "lib")))?;
+        let kind = match (component.is_some(), place) {
+            (true, place) if place.starts_with("components") => GuestKind::Component,
+            (true, place) if place.starts_with("phases") => GuestKind::Phase,
+            (true, place) if place.starts_with("tests/phases") => GuestKind::TestPhase,
+            (false, place) if place.starts_with("components") || place.starts_with("sdk") => {
+                GuestKind::Library
+            }
+            _ => return None,
+        };
+        Some(Self {
+            package: package["name"].as_str()?.to_owned(),
+            library: library["name"].as_str()?.replace('-', "_"),
+            kind,
+        })
+    }
+
+    /// The file that cargo makes of it.
+    pub fn file(&self) -> String {
+        format!("{}.wasm", self.library)
+    }
+}
+
+/// What cargo says about a workspace.
+pub fn metadata(manifest: &Path, arguments: &[&str]) -> Result<Value> {
+    let output = shell::cargo()
+        .args(["metadata", "--format-version", "1", "--manifest-path"])
+        .arg(manifest)
+        .args(arguments)
+        .output()
+        .context("run cargo metadata")?;
+    if !output.status.success() {
+        bail!(
+            "cargo metadata failed: {}",
+            String::from_utf8_lossy(&output.stderr).trim()
+        );
+    }
+    serde_json::from_slice(&output.stdout).context("read what cargo metadata says")
+}

@@ -1,5 +1,7 @@
 //! Consequences: what follows from the events so far without anybody's doing.
 
+use std::fmt::Write as _;
+
 use super::{Action, Consequence, Execution, Refusal, Stage, Step};
 use crate::workflow::{
     CheckpointId, Digest, Event, Failure, FailureKind, NodeIndex, OnFailure, Timestamp,
@@ -134,10 +136,11 @@ impl Execution {
     pub fn idempotency_key(&self, index: NodeIndex, item: Option<u32>) -> String {
         let mut key = format!("{}:{}", self.id, self.definition.node(index).id);
         if let Some(item) = item {
-            key.push_str(&format!(":{item}"));
+            let _ = write!(key, ":{item}");
         }
-        if self.node(index).round > 0 {
-            key.push_str(&format!("#{}", self.node(index).round));
+        let round = self.node(index).round;
+        if round > 0 {
+            let _ = write!(key, "#{round}");
         }
         key
     }

@@ -10,6 +10,7 @@ mod properties;
 mod semantics;
 mod shape;
 mod simulator;
+mod story;
 mod world;
 
 use std::{collections::BTreeMap, sync::Arc};

@@ -104,7 +104,7 @@ impl Execution {
         self.nodes[index.at()].review_notes = notes.map(str::to_owned);
         if !is_rerun || rounds >= ROUNDS_MAX {
             if is_rerun {
-                message.push_str(&format!(" (round {rounds}, the last)"));
+                message = format!("{message} (round {rounds}, the last)");
             }
             let failure = Failure::new(FailureKind::Rejected, message);
             self.close(index, Stage::Failed(failure), at);

@@ -273,7 +273,12 @@ proptest! {
                 simulator.step();
             }
             let before = format!("{:?}", simulator.execution);
-            if let Ok(step) = simulator.execution.handle(wild.input(&simulator.execution), simulator.now) { simulator.journal.extend(step.events) } else { prop_assert_eq!(format!("{:?}", simulator.execution), before) }
+            let result = simulator.execution.handle(wild.input(&simulator.execution), simulator.now);
+            if let Ok(step) = result {
+                simulator.journal.extend(step.events);
+            } else {
+                prop_assert_eq!(format!("{:?}", simulator.execution), before);
+            }
             check_derived(&simulator.execution, Some(simulator.now));
             // The actions of the wild input are lost, as in a crash.
             simulator.crash();

@@ -50,6 +50,8 @@ pub(super) fn check_derived(execution: &Execution, now: Option<Timestamp>) {
 }
 
 fn check_node(execution: &Execution, index: NodeIndex) {
+    use NodeStatus::{Retrying, Running, Waiting};
+
     let node = execution.node(index);
     let count = |status: &[NodeStatus]| {
         node.slots
@@ -57,7 +59,6 @@ fn check_node(execution: &Execution, index: NodeIndex) {
             .filter(|slot| status.contains(&slot.status()))
             .count()
     };
-    use NodeStatus::{Retrying, Running, Waiting};
     assert_eq!(
         node.open_slots,
         count(&[Waiting, Running, Retrying]),

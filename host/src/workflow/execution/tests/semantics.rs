@@ -4,117 +4,11 @@ use std::{sync::Arc, time::Duration};
 
 use serde_json::{Value, json};
 
-use super::{START, created, define, execution_id, json_of};
+use super::{START, execution_id, json_of, story::Story};
 use crate::workflow::{
-    Action, CheckpointId, DEPTH_MAX, Decision, Event, Execution, ExecutionStatus, Failure,
-    FailureKind, Input, Json, NodeIndex, NodeStatus, Prepared, ROUNDS_MAX, Recorded, Refusal,
-    Stage, Step, Timestamp,
+    Action, DEPTH_MAX, Decision, Event, Execution, ExecutionStatus, FailureKind, Input, Json,
+    NodeIndex, NodeState, NodeStatus, Prepared, ROUNDS_MAX, Refusal, Stage,
 };
-
-/// An execution whose journal is kept.
-struct Story {
-    execution: Execution,
-    journal: Vec<Recorded>,
-    now: Timestamp,
-}
-
-impl Story {
-    fn of(nodes: Value) -> (Self, Vec<Action>) {
-        let definition = define(&json!({"id": "w", "nodes": nodes}));
-        let event = created(&definition);
-        let (execution, step) = Execution::start(execution_id(), definition, event, START).unwrap();
-        let journal = step.events;
-        let now = START;
-        (
-            Self {
-                execution,
-                journal,
-                now,
-            },
-            step.actions,
-        )
-    }
-
-    fn input(&mut self, input: Input) -> Vec<Action> {
-        let Step { events, actions } = self.execution.handle(input, self.now).unwrap();
-        self.journal.extend(events);
-        actions
-    }
-
-    fn refused(&mut self, input: Input) -> Refusal {
-        let before = format!("{:?}", self.execution);
-        let refusal = self.execution.handle(input, self.now).unwrap_err();
-        assert_eq!(
-            format!("{:?}", self.execution),
-            before,
-            "a refusal changes nothing"
-        );
-        refusal
-    }
-
-    /// The first node's attempt of this number ends.
-    fn attempted(&mut self, attempt: u32, result: Result<Value, FailureKind>) -> Vec<Action> {
-        let result = match result {
-            Ok(output) => Ok((json_of(output), Vec::new())),
-            Err(cause) => Err(Failure::new(cause, "oh")),
-        };
-        self.input(Input::Attempted {
-            node: NodeIndex(0),
-            item: None,
-            attempt,
-            result,
-        })
-    }
-
-    fn wait(&mut self, ms: u64) -> Vec<Action> {
-        self.now = self.now.after(Duration::from_millis(ms));
-        self.input(Input::Tick)
-    }
-
-    /// What another host makes of the journal.
-    fn recover(&mut self) -> Vec<Action> {
-        let definition = self.execution.definition.clone();
-        self.execution = Execution::fold(execution_id(), definition, &self.journal).unwrap();
-        let Step { events, actions } = self.execution.recover(self.now).unwrap();
-        self.journal.extend(events);
-        actions
-    }
-
-    fn checkpoint(&self) -> CheckpointId {
-        *self
-            .execution
-            .checkpoints
-            .keys()
-            .next()
-            .expect("an open checkpoint")
-    }
-
-    fn resolve(&mut self, decision: Decision, notes: Option<&str>) -> Vec<Action> {
-        let input = self.resolution(decision, notes);
-        self.input(input)
-    }
-
-    fn resolution(&self, decision: Decision, notes: Option<&str>) -> Input {
-        let checkpoint = self.checkpoint();
-        let notes = notes.map(str::to_owned);
-        Input::Resolve {
-            checkpoint,
-            decision,
-            notes,
-            by: None,
-        }
-    }
-
-    fn resume(&mut self) -> Vec<Action> {
-        self.input(Input::Resume {
-            timeout: Duration::from_mins(1),
-        })
-    }
-
-    fn status(&self) -> ExecutionStatus {
-        self.execution.status()
-    }
-}
 
 fn run(node: u32, attempt: u32) -> Action {
     Action::Run {
@@ -137,7 +31,7 @@ fn nested(levels: usize) -> Value {
 #[test]
 fn a_recovered_retry_waits_for_its_time() {
     let retry = json!({"max_attempts": 2, "initial_delay_ms": 1000, "jitter": false});
-    let (mut story, actions) = Story::of(json!([{"id": "a", "phase": "p", "retry": retry}]));
+    let (mut story, actions) = Story::of(&json!([{"id": "a", "phase": "p", "retry": retry}]));
     assert_eq!(actions, [run(0, 1)]);
     assert_eq!(story.attempted(1, Err(FailureKind::Transient)), []);
     assert_eq!(story.recover(), [], "it is not due yet");
@@ -162,7 +56,7 @@ fn a_recovered_retry_waits_for_its_time() {
 
 #[test]
 fn recovering_after_the_deadline_repeats_nothing() {
-    let (mut story, _) = Story::of(json!([{"id": "a", "phase": "p"}]));
+    let (mut story, _) = Story::of(&json!([{"id": "a", "phase": "p"}]));
     story.now = story.execution.origin.deadline;
     assert_eq!(story.recover(), []);
     assert_eq!(story.status(), ExecutionStatus::TimedOut);
@@ -171,7 +65,7 @@ fn recovering_after_the_deadline_repeats_nothing() {
 #[test]
 fn what_was_due_first_counts_however_late_the_clock_is_read() {
     let checkpoint = json!({"title": "t", "expires_after_seconds": 1, "on_expiry": "approve"});
-    let (mut story, _) = Story::of(json!([{"id": "a", "phase": "p", "checkpoint": checkpoint}]));
+    let (mut story, _) = Story::of(&json!([{"id": "a", "phase": "p", "checkpoint": checkpoint}]));
     story.attempted(1, Ok(json!(1)));
     story.now = story
         .execution
@@ -188,7 +82,7 @@ fn what_was_due_first_counts_however_late_the_clock_is_read() {
 
 #[test]
 fn a_failure_in_the_journal_stops_before_the_deadline_does() {
-    let (mut story, _) = Story::of(json!([{"id": "a", "phase": "p"}]));
+    let (mut story, _) = Story::of(&json!([{"id": "a", "phase": "p"}]));
     story.attempted(1, Err(FailureKind::Permanent));
     let cut = story
         .journal
@@ -203,7 +97,7 @@ fn a_failure_in_the_journal_stops_before_the_deadline_does() {
 #[test]
 fn a_fold_awaits_a_decision_just_as_the_live_execution_does() {
     let (mut story, _) =
-        Story::of(json!([{"id": "a", "phase": "p", "checkpoint": {"title": "t"}}]));
+        Story::of(&json!([{"id": "a", "phase": "p", "checkpoint": {"title": "t"}}]));
     story.attempted(1, Ok(json!(1)));
     assert_eq!(story.status(), ExecutionStatus::AwaitingCheckpoint);
     let definition = story.execution.definition.clone();
@@ -215,7 +109,7 @@ fn a_fold_awaits_a_decision_just_as_the_live_execution_does() {
 #[test]
 fn nobody_decides_after_the_expiry() {
     let checkpoint = json!({"title": "t", "expires_after_seconds": 1});
-    let (mut story, _) = Story::of(json!([{"id": "a", "phase": "p", "checkpoint": checkpoint}]));
+    let (mut story, _) = Story::of(&json!([{"id": "a", "phase": "p", "checkpoint": checkpoint}]));
     story.attempted(1, Ok(json!(1)));
     story.now = story.now.after(Duration::from_secs(1));
     let input = story.resolution(Decision::Approve, None);
@@ -227,7 +121,7 @@ fn nobody_decides_after_the_expiry() {
 #[test]
 fn an_expired_checkpoint_opens_again_on_resume_and_nothing_runs_twice() {
     let checkpoint = json!({"title": "t", "expires_after_seconds": 1});
-    let (mut story, _) = Story::of(json!([{"id": "a", "phase": "p", "checkpoint": checkpoint}]));
+    let (mut story, _) = Story::of(&json!([{"id": "a", "phase": "p", "checkpoint": checkpoint}]));
     story.attempted(1, Ok(json!(1)));
     let first = story.checkpoint();
     story.wait(1000);
@@ -240,7 +134,7 @@ fn an_expired_checkpoint_opens_again_on_resume_and_nothing_runs_twice() {
 #[test]
 fn a_rejected_node_runs_again_on_resume_with_the_notes() {
     let (mut story, _) =
-        Story::of(json!([{"id": "a", "phase": "p", "checkpoint": {"title": "t"}}]));
+        Story::of(&json!([{"id": "a", "phase": "p", "checkpoint": {"title": "t"}}]));
     let key = story.execution.idempotency_key(NodeIndex(0), None);
     story.attempted(1, Ok(json!(1)));
     story.resolve(Decision::Reject, Some("shorter"));
@@ -263,7 +157,7 @@ fn a_node_is_sent_back_at_most_as_often_as_there_are_rounds() {
     let checkpoint = json!({
         "title": "t", "on_reject": "rerun", "on_expiry": "reject", "expires_after_seconds": 0.001
     });
-    let (mut story, _) = Story::of(json!([{"id": "a", "phase": "p", "checkpoint": checkpoint}]));
+    let (mut story, _) = Story::of(&json!([{"id": "a", "phase": "p", "checkpoint": checkpoint}]));
     for attempt in 1..=ROUNDS_MAX {
         assert_eq!(story.status(), ExecutionStatus::Running);
         story.attempted(attempt, Ok(json!(1)));
@@ -281,7 +175,7 @@ fn a_node_is_sent_back_at_most_as_often_as_there_are_rounds() {
 
 #[test]
 fn an_empty_fan_out_is_reviewed_and_completes() {
-    let (mut story, actions) = Story::of(json!([
+    let (mut story, actions) = Story::of(&json!([
         {"id": "a", "phase": "p", "for_each": [], "checkpoint": {"title": "t", "on_reject": "rerun"}}
     ]));
     assert_eq!(actions, [Action::Prepare(NodeIndex(0))]);
@@ -314,7 +208,7 @@ fn preparation_that_contradicts_the_definition_fails_the_node() {
             Prepared::ForEach(vec![Arc::new(nested(DEPTH_MAX + 1))]),
         ),
     ] {
-        let (mut story, _) = Story::of(json!([node]));
+        let (mut story, _) = Story::of(&json!([node]));
         story.input(Input::Prepared {
             node: NodeIndex(0),
             result: Ok(prepared),
@@ -326,7 +220,7 @@ fn preparation_that_contradicts_the_definition_fails_the_node() {
 #[test]
 fn what_the_journal_could_not_give_back_does_not_get_in() {
     let (mut story, _) =
-        Story::of(json!([{"id": "a", "phase": "p", "checkpoint": {"title": "t"}}]));
+        Story::of(&json!([{"id": "a", "phase": "p", "checkpoint": {"title": "t"}}]));
     story.attempted(1, Ok(nested(DEPTH_MAX)));
     let content = Arc::new(nested(DEPTH_MAX + 1));
     let input = story.resolution(Decision::Edit { content }, None);
@@ -338,7 +232,7 @@ fn what_the_journal_could_not_give_back_does_not_get_in() {
         serde_json::from_str::<Value>(&text).expect("reads back");
     }
 
-    let (mut story, _) = Story::of(json!([{"id": "a", "phase": "p"}]));
+    let (mut story, _) = Story::of(&json!([{"id": "a", "phase": "p"}]));
     story.attempted(1, Ok(nested(DEPTH_MAX + 1)));
     assert!(
         story
@@ -351,7 +245,7 @@ fn what_the_journal_could_not_give_back_does_not_get_in() {
 
 #[test]
 fn progress_is_a_number_from_0_to_1() {
-    let (mut story, _) = Story::of(json!([{"id": "a", "phase": "p"}]));
+    let (mut story, _) = Story::of(&json!([{"id": "a", "phase": "p"}]));
     for (said, kept) in [
         (0.5, 0.5),
         (f32::NAN, 0.0),
@@ -374,7 +268,7 @@ fn progress_is_a_number_from_0_to_1() {
 
 #[test]
 fn answers_that_come_too_late_are_dropped() {
-    let (mut story, _) = Story::of(json!([{"id": "a", "phase": "p"}]));
+    let (mut story, _) = Story::of(&json!([{"id": "a", "phase": "p"}]));
     story.input(cancel());
     let length = story.journal.len();
     story.attempted(1, Ok(json!("late")));
@@ -387,7 +281,7 @@ fn answers_that_come_too_late_are_dropped() {
 
 #[test]
 fn commands_that_do_not_fit_are_refused() {
-    let (mut story, _) = Story::of(json!([{"id": "a", "phase": "p"}]));
+    let (mut story, _) = Story::of(&json!([{"id": "a", "phase": "p"}]));
     let resume = || Input::Resume {
         timeout: Duration::ZERO,
     };
@@ -405,7 +299,7 @@ fn commands_that_do_not_fit_are_refused() {
         Refusal::Over(ExecutionStatus::Completed)
     );
 
-    let (mut story, _) = Story::of(json!([{"id": "a", "phase": "p"}]));
+    let (mut story, _) = Story::of(&json!([{"id": "a", "phase": "p"}]));
     story.input(cancel());
     story.input(cancel());
     assert_eq!(story.status(), ExecutionStatus::Cancelled);
@@ -413,7 +307,9 @@ fn commands_that_do_not_fit_are_refused() {
 
 #[test]
 fn a_stop_cancels_what_runs_and_a_resume_keeps_what_is_there() {
-    let (mut story, _) = Story::of(json!([
+    use NodeStatus::{Cancelled, Completed, Failed, Running, Waiting};
+
+    let (mut story, _) = Story::of(&json!([
         {"id": "a", "phase": "p"},
         {"id": "b", "phase": "p"},
         {"id": "c", "phase": "p"},
@@ -432,10 +328,9 @@ fn a_stop_cancels_what_runs_and_a_resume_keeps_what_is_there() {
             .execution
             .nodes()
             .iter()
-            .map(super::super::node::NodeState::status)
+            .map(NodeState::status)
             .collect::<Vec<_>>()
     };
-    use NodeStatus::{Cancelled, Completed, Failed, Running, Waiting};
     assert_eq!(statuses(&story), [Failed, Cancelled, Completed, Waiting]);
     assert_eq!(story.execution.error().unwrap(), "node a: oh");
     assert_eq!(story.resume(), [run(0, 2), run(1, 2)]);

@@ -1,0 +1,120 @@
+//! An execution told step by step, for tests of one rule at a time.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::{START, created, define, execution_id, json_of};
+use crate::workflow::{
+    Action, CheckpointId, Decision, Execution, ExecutionStatus, Failure, FailureKind, Input,
+    NodeIndex, Recorded, Refusal, Step, Timestamp,
+};
+
+/// An execution whose journal is kept.
+pub(super) struct Story {
+    pub(super) execution: Execution,
+    pub(super) journal: Vec<Recorded>,
+    pub(super) now: Timestamp,
+}
+
+impl Story {
+    pub(super) fn of(nodes: &Value) -> (Self, Vec<Action>) {
+        let definition = define(&json!({"id": "w", "nodes": nodes}));
+        let event = created(&definition);
+        let (execution, step) = Execution::start(execution_id(), definition, event, START).unwrap();
+        let journal = step.events;
+        let now = START;
+        (
+            Self {
+                execution,
+                journal,
+                now,
+            },
+            step.actions,
+        )
+    }
+
+    pub(super) fn input(&mut self, input: Input) -> Vec<Action> {
+        let Step { events, actions } = self.execution.handle(input, self.now).unwrap();
+        self.journal.extend(events);
+        actions
+    }
+
+    pub(super) fn refused(&mut self, input: Input) -> Refusal {
+        let before = format!("{:?}", self.execution);
+        let refusal = self.execution.handle(input, self.now).unwrap_err();
+        assert_eq!(
+            format!("{:?}", self.execution),
+            before,
+            "a refusal changes nothing"
+        );
+        refusal
+    }
+
+    /// The first node's attempt of this number ends.
+    pub(super) fn attempted(
+        &mut self,
+        attempt: u32,
+        result: Result<Value, FailureKind>,
+    ) -> Vec<Action> {
+        let result = match result {
+            Ok(output) => Ok((json_of(output), Vec::new())),
+            Err(cause) => Err(Failure::new(cause, "oh")),
+        };
+        self.input(Input::Attempted {
+            node: NodeIndex(0),
+            item: None,
+            attempt,
+            result,
+        })
+    }
+
+    pub(super) fn wait(&mut self, ms: u64) -> Vec<Action> {
+        self.now = self.now.after(Duration::from_millis(ms));
+        self.input(Input::Tick)
+    }
+
+    /// What another host makes of the journal.
+    pub(super) fn recover(&mut self) -> Vec<Action> {
+        let definition = self.execution.definition.clone();
+        self.execution = Execution::fold(execution_id(), definition, &self.journal).unwrap();
+        let Step { events, actions } = self.execution.recover(self.now).unwrap();
+        self.journal.extend(events);
+        actions
+    }
+
+    pub(super) fn checkpoint(&self) -> CheckpointId {
+        *self
+            .execution
+            .checkpoints
+            .keys()
+            .next()
+            .expect("an open checkpoint")
+    }
+
+    pub(super) fn resolve(&mut self, decision: Decision, notes: Option<&str>) -> Vec<Action> {
+        let input = self.resolution(decision, notes);
+        self.input(input)
+    }
+
+    pub(super) fn resolution(&self, decision: Decision, notes: Option<&str>) -> Input {
+        let checkpoint = self.checkpoint();
+        let notes = notes.map(str::to_owned);
+        Input::Resolve {
+            checkpoint,
+            decision,
+            notes,
+            by: None,
+        }
+    }
+
+    pub(super) fn resume(&mut self) -> Vec<Action> {
+        self.input(Input::Resume {
+            timeout: Duration::from_mins(1),
+        })
+    }
+
+    pub(super) fn status(&self) -> ExecutionStatus {
+        self.execution.status()
+    }
+}

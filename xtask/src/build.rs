@@ -44,7 +44,12 @@ pub fn all(workspace: &Workspace) -> Result<()> {
 }
 
 /// The guests that become a file.
-const BUILT: &[GuestKind] = &[GuestKind::Component, GuestKind::Phase, GuestKind::TestPhase];
+const BUILT: &[GuestKind] = &[
+    GuestKind::Component,
+    GuestKind::Phase,
+    GuestKind::TestPhase,
+    GuestKind::TestEndpoint,
+];
 
 /// cargo, in the root of the workspace.
 pub fn cargo(workspace: &Workspace) -> Command {
@@ -78,7 +83,7 @@ fn lay_out(workspace: &Workspace) -> Result<()> {
     let folder_of = |kind| match kind {
         GuestKind::Phase => Some(workspace.phases()),
         GuestKind::TestPhase => Some(workspace.test_phases()),
-        GuestKind::Component | GuestKind::Library => None,
+        GuestKind::Component | GuestKind::TestEndpoint | GuestKind::Library => None,
     };
     for folder in [workspace.phases(), workspace.test_phases(), here.clone()] {
         fs::create_dir_all(&folder).with_context(|| format!("make {}", folder.display()))?;

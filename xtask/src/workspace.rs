@@ -38,6 +38,8 @@ pub enum GuestKind {
     Phase,
     /// A phase that only tests use.
     TestPhase,
+    /// An endpoint for tests.
+    TestEndpoint,
 }
 
 impl Workspace {
@@ -116,6 +118,7 @@ impl Guest {
             (true, place) if place.starts_with("components") => GuestKind::Component,
             (true, place) if place.starts_with("phases") => GuestKind::Phase,
             (true, place) if place.starts_with("tests/phases") => GuestKind::TestPhase,
+            (true, place) if place.starts_with("tests/endpoints") => GuestKind::TestEndpoint,
             (false, place) if place.starts_with("components") || place.starts_with("sdk") => {
                 GuestKind::Library
             }

@@ -108,13 +108,13 @@ impl Api {
         is_wanted: impl Fn(&Value) -> bool,
     ) -> Journal {
         let following = self.follow_patiently(execution, after, is_wanted);
-        match timeout(self.patience, following).await {
-            Ok(journal) => journal,
-            Err(_) => panic!(
+        let Ok(journal) = timeout(self.patience, following).await else {
+            panic!(
                 "not over in time: {}",
                 excerpt(&self.execution(execution).await.to_string())
-            ),
-        }
+            );
+        };
+        journal
     }
 
     async fn follow_patiently(

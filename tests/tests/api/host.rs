@@ -151,7 +151,7 @@ fn launch(folder: &Path, is_scratch: bool) -> Host {
         input,
         api: Api {
             address,
-            patience: Duration::from_secs(60),
+            patience: Duration::from_mins(1),
         },
     }
 }

@@ -53,7 +53,6 @@ async fn bystander(api: Api) {
 }
 
 #[tokio::test]
-#[expect(clippy::too_many_lines, reason = "a table")]
 async fn each_mode_fails_its_own_attempt_only() {
     let api = shared();
     let rows = [
@@ -67,11 +66,7 @@ async fn each_mode_fails_its_own_attempt_only() {
             "limit_exceeded",
             "memory limit of 512 MiB exceeded",
         ),
-        (
-            json!({"mode": "recurse"}),
-            "trapped",
-            "trapped: ",
-        ),
+        (json!({"mode": "recurse"}), "trapped", "trapped: "),
         (json!({"mode": "trap"}), "trapped", "trapped as told"),
         (
             json!({"mode": "huge-output"}),
@@ -261,7 +256,7 @@ async fn loops_in_the_configs_of_phases_have_an_end() {
     for (at, (node, cause, message)) in [
         (render(looped), "invalid", "template line 1: "),
         (
-            render(&doubled),
+            render(doubled),
             "limit_exceeded",
             "memory limit of 256 MiB exceeded",
         ),

@@ -104,6 +104,8 @@ fn string_length(text: &str, is_raw: bool) -> Option<usize> {
 /// of a node, so that what an expression depends on is known beforehand.
 pub(super) fn uses(source: &str) -> Result<Uses, String> {
     let mut uses = Uses::default();
+    let mut unknown: Vec<&str> = Vec::new();
+    let mut bound: Vec<&str> = Vec::new();
     let mut at = 0;
     // What was before, blanks aside; '.' only when it selects a field of something.
     let mut previous = None;
@@ -119,6 +121,13 @@ pub(super) fn uses(source: &str) -> Result<Uses, String> {
             at += name.len();
             let is_string_prefix = name.len() <= 2 && source[at..].starts_with(['"', '\'']);
             if previous != Some('.') && !is_string_prefix {
+                let after = source[at..].trim_start();
+                // The variable of a macro: `rows.filter(row, …)`.
+                if matches!(previous, Some('(' | ',')) && after.starts_with(',') {
+                    bound.push(name);
+                } else if !is_declared(name) && !after.starts_with('(') {
+                    unknown.push(name);
+                }
                 at += note(name, &source[at..], &mut uses)?;
             }
             previous = Some('a');
@@ -127,12 +136,47 @@ pub(super) fn uses(source: &str) -> Result<Uses, String> {
             let is_operand = |c: char| c.is_alphanumeric() || matches!(c, ')' | ']' | '}' | '"');
             if next == '.' && !previous.is_some_and(is_operand) {
                 // A leading dot only says that the name after it is a root.
+            } else if next == '?' && previous == Some('.') {
+                // An optional field: `input.?name`.
             } else if !next.is_whitespace() {
                 previous = Some(next);
             }
         }
     }
-    Ok(uses)
+    match unknown.into_iter().find(|name| !bound.contains(name)) {
+        Some(name) => Err(format!(
+            "there is no {name:?} here; there are {}",
+            ROOTS.join(", ")
+        )),
+        None => Ok(uses),
+    }
+}
+
+/// What expressions are about.
+const ROOTS: &[&str] = &["input", "context", "nodes", "item"];
+
+/// Names that stand for something without being declared: roots, literals, operators, types.
+fn is_declared(name: &str) -> bool {
+    const LANGUAGE: &[&str] = &[
+        "true",
+        "false",
+        "null",
+        "in",
+        "int",
+        "uint",
+        "double",
+        "bool",
+        "string",
+        "bytes",
+        "list",
+        "map",
+        "type",
+        "null_type",
+        "math",
+        "optional",
+        "google",
+    ];
+    ROOTS.contains(&name) || LANGUAGE.contains(&name)
 }
 
 /// Notes a root name; returns how many bytes after it belong to it.
@@ -187,6 +231,27 @@ mod tests {
         assert_eq!(uses.nodes.len(), 2);
         assert_eq!(uses.nodes[1].as_str(), "b-c");
         assert!(uses.item && !uses.input && !uses.context);
+    }
+
+    #[test]
+    fn unknown_names_are_refused_and_those_of_macros_are_not() {
+        for good in [
+            "input.rows.filter(row, row.late > 60).map(r, r.id)",
+            "[1, 2].exists( x , x == 1) && size(input.a) > 0",
+            "input.?name.orValue('x') == string(1) || null == input.b",
+            "{'nope': true}",
+        ] {
+            assert!(uses(good).is_ok(), "{good}: {:?}", uses(good));
+        }
+        for bad in [
+            "nope + 1",
+            "input.a == nope",
+            "row.late > 60",
+            "{nope: 1}",
+            "[nope]",
+        ] {
+            assert!(uses(bad).unwrap_err().contains("there is no"), "{bad}");
+        }
     }
 
     #[test]

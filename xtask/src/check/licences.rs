@@ -19,6 +19,7 @@ const ALLOWED: &[&str] = &[
     "CC0-1.0",
     "ISC",
     "MIT",
+    "MIT-0",
     "Unicode-3.0",
     "Unlicense",
     "Zlib",
@@ -86,6 +87,7 @@ mod tests {
     fn terms_are_weighed() {
         for fine in [
             "MIT",
+            "MIT-0",
             "MIT/Apache-2.0",
             "GPL-3.0-only OR MIT",
             "(MIT OR Apache-2.0) AND Unicode-3.0",

@@ -226,7 +226,7 @@ mod tests {
 
     #[test]
     fn names_are_found_outside_of_strings_and_fields() {
-        let uses = uses("size(nodes.a.output) + nodes['b-c'].output.input > 1 && 'item' != r'\\' ? x.context : item")
+        let uses = uses("size(nodes.a.output) + nodes['b-c'].output.input > 1 && 'item' != r'\\' ? 'x'.context : item")
             .unwrap();
         assert_eq!(uses.nodes.len(), 2);
         assert_eq!(uses.nodes[1].as_str(), "b-c");
@@ -244,6 +244,8 @@ mod tests {
             assert!(uses(good).is_ok(), "{good}: {:?}", uses(good));
         }
         for bad in [
+            "inputs",
+            "my_input + input2 + Item",
             "nope + 1",
             "input.a == nope",
             "row.late > 60",

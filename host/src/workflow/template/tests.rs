@@ -249,7 +249,7 @@ fn paths_and_cel_are_told_apart() {
         assert!(matches!(form(path), Form::Path(_)), "{path}");
     }
     for cel in [
-        "inputs",
+        "[input]",
         "input.size()",
         "input . a",
         "input[0 + 1]",
@@ -279,10 +279,10 @@ fn what_an_expression_refers_to_is_known() {
         ("'''it's input''' + \"\"\"a \" nodes\"\"\"", ""),
         ("input // don't read nodes\n + context", "input context"),
         ("{'a': input}.a", "input"),
-        ("x ? input : item", "input item"),
-        ("my_input + input2 + Item", ""),
+        ("true ? input : item", "input item"),
+        ("[1].map(my_input, my_input + 2)", ""),
         (".nodes.a.output", "a"),
-        ("f(x).input + [1][0].item", ""),
+        ("f(1).input + [1][0].item", ""),
         ("rb'\\' + input", "input"),
     ];
     for (source, expected) in cases {

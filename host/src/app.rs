@@ -12,7 +12,7 @@ use tokio::task::JoinHandle;
 use crate::{
     clock::{Clock, SystemClock},
     events::Events,
-    executor::Executor,
+    executor::{Executor, Hosting},
     http::Connections,
     plugin::{PhaseRunner, Sandbox, SandboxConfig},
     service::{Library, Service},
@@ -29,8 +29,10 @@ pub const GRACE: Duration = Duration::from_secs(10);
 /// What an engine is opened with.
 #[derive(Debug, Clone)]
 pub struct Config {
-    /// `sqlite://FILE`
+    /// `sqlite://FILE` or `postgres://USER@HOST/DATABASE`
     pub database: String,
+    /// How the host lives among others.
+    pub hosting: Hosting,
     /// Folders with phases.
     pub phases: Vec<PathBuf>,
     /// The component that evaluates expressions.
@@ -66,7 +68,12 @@ impl App {
             clock.clone(),
             library.clone(),
             events.clone(),
+            config.hosting,
         );
+        executor
+            .enter()
+            .await
+            .context("failed to take a place among the hosts of the database")?;
         let connections = Connections::default();
         let service = Service::new(
             store,

@@ -6,11 +6,16 @@
 //! queued; nothing leaves the engine before all it depends on is durable.
 //! **Invariant:** an execution has at most one actor in a host, and what an actor
 //! could not commit is dropped and read back from the store.
+//! **Invariant:** only the host that owns an execution has an actor for it that acts; the
+//! store refuses what any other writes, and effects wait while the lease is in doubt.
 
 mod attempt;
 mod command;
 mod evaluate;
+mod hosting;
 mod inbox;
+mod lease;
+mod mail;
 mod run;
 
 pub use command::{CommandError, Started};
@@ -25,35 +30,57 @@ use std::{
 
 use async_trait::async_trait;
 use tokio::{
-    sync::{mpsc, oneshot, watch},
+    sync::{Notify, mpsc, oneshot, watch},
     task::JoinHandle,
+    time::sleep,
 };
-use tracing::{error, info, warn};
+use tracing::{error, warn};
 
 use crate::{
     clock::Clock,
     events::Events,
     plugin::PhaseRunner,
     store::{StartKey, Store, StoreError, Summary, Writer},
-    workflow::{Definition, Event, Execution, ExecutionId, Input, Version, WorkflowId},
+    wasm::ATTEMPTS_MAX,
+    workflow::{Command, Definition, Event, Execution, ExecutionId, Version, WorkflowId},
 };
-use command::Reply;
+use lease::Lease;
+use mail::Mail;
 use run::{Begin, Run, Wake};
 
-/// Executions in memory at a time. More are refused rather than left to fill the
-/// memory; those that wait for a person or for long are not in memory.
+/// Executions in memory at a time. What is started beyond that stays in the store until
+/// there is room; those that wait for a person or for long are not in memory.
 pub const EXECUTIONS_MAX: usize = 20_000;
+
+/// Executions in memory from which on a host leaves new ones to others, if there are any:
+/// more would only wait for a sandbox here.
+const BUSY_EXECUTIONS: usize = ATTEMPTS_MAX as usize;
+
+/// Tries to reach an execution that moves between hosts, and the pause between them.
+const REACH: (u32, Duration) = (20, Duration::from_millis(100));
 
 /// Queued messages to one actor. Small on purpose: a full queue slows whoever
 /// sends instead of growing memory.
 const WAKES_MAX: usize = 64;
 
-/// How often the store is asked for executions whose time has come. Short waits
-/// stay in memory with timers of their own, so this only dates long ones.
-const POLL_INTERVAL: Duration = Duration::from_secs(1);
+/// How a host lives among others.
+#[derive(Debug, Clone, Copy)]
+pub struct Hosting {
+    /// How long what a host owns is left to it when nothing is heard of it.
+    pub lease: Duration,
+    /// Hosts that may end in a row while they run an execution and nothing comes of it,
+    /// before it is given up.
+    pub crashes_max: u32,
+}
 
-/// Executions taken on in one look at the store.
-const TAKE_ON_MAX: u32 = 500;
+impl Default for Hosting {
+    fn default() -> Self {
+        Self {
+            lease: Duration::from_secs(10),
+            crashes_max: 5,
+        }
+    }
+}
 
 /// Where definitions come from: the service, which keeps them parsed.
 #[async_trait]
@@ -81,7 +108,15 @@ pub(crate) struct Shared {
     events: Events,
     runs: Mutex<HashMap<ExecutionId, mpsc::Sender<Wake>>>,
     attempts: watch::Sender<u64>,
+    lease: Lease,
+    crashes_max: u32,
+    /// Other hosts on the same database.
+    peers: watch::Sender<u32>,
+    mail: Mail,
+    /// There is something to take on or to deliver.
+    work: Notify,
     stop: watch::Sender<bool>,
+    ended: watch::Sender<bool>,
 }
 
 /// An execution to start.
@@ -106,8 +141,11 @@ impl Executor {
         clock: Arc<dyn Clock>,
         definitions: Arc<dyn Definitions>,
         events: Events,
+        hosting: Hosting,
     ) -> Self {
         let shared = Shared {
+            lease: Lease::new(hosting.lease, store.cluster().is_some()),
+            crashes_max: hosting.crashes_max,
             store,
             writer,
             runner,
@@ -116,15 +154,25 @@ impl Executor {
             events,
             runs: Mutex::default(),
             attempts: watch::Sender::new(0),
+            peers: watch::Sender::new(0),
+            mail: Mail::default(),
+            work: Notify::new(),
             stop: watch::Sender::new(false),
+            ended: watch::Sender::new(false),
         };
         Self {
             shared: Arc::new(shared),
         }
     }
 
+    /// Takes a place among the hosts of the database; before anything else.
+    pub async fn enter(&self) -> Result<(), StoreError> {
+        self.shared.enter().await
+    }
+
     /// Starts an execution; returns when its creation is durable.
     pub async fn start(&self, new: NewExecution) -> Result<Started, CommandError> {
+        self.shared.check_lease()?;
         let now = self.shared.clock.now();
         let (execution, step) = Execution::start(new.id, new.definition, new.created, now)?;
         let (reply, answer) = oneshot::channel();
@@ -134,20 +182,30 @@ impl Executor {
             key: new.key,
             reply,
         };
-        if self.shared.register(new.id, begin).is_none() {
-            return Err(CommandError::Full);
+        if self.shared.room() > 0 {
+            self.shared.register(new.id, begin);
+        } else {
+            tokio::spawn(Run::leave_adrift(self.shared.clone(), begin));
         }
         answer.await.unwrap_or(Err(CommandError::Stopping))
     }
 
-    /// Puts a command to an execution; returns its summary when everything that
-    /// follows at once is durable.
-    pub async fn command(&self, id: ExecutionId, command: Input) -> Result<Summary, CommandError> {
-        self.ask(id, |reply| Wake::Command {
-            input: command.clone(),
-            reply,
-        })
-        .await
+    /// Puts a command to an execution, on whatever host it is; returns its summary when
+    /// everything that follows at once is durable.
+    pub async fn command(
+        &self,
+        id: ExecutionId,
+        command: Command,
+    ) -> Result<Summary, CommandError> {
+        for _ in 0..REACH.0 {
+            self.shared.check_lease()?;
+            match self.ask(id, &command).await {
+                Err(CommandError::Elsewhere) => return self.shared.forward(id, command).await,
+                Err(CommandError::Moved) => sleep(REACH.1).await,
+                answer => return answer,
+            }
+        }
+        Err(CommandError::Moved)
     }
 
     /// Waits until the execution is over; none when it is not in memory. The
@@ -170,15 +228,14 @@ impl Executor {
         (runs, *self.shared.attempts.borrow())
     }
 
-    /// Takes on what an earlier process left unfinished, then what is due, until
-    /// [`Executor::stop`].
+    /// Keeps the lease, and takes on whatever needs a host (first of all what an earlier
+    /// process left unfinished), until [`Executor::stop`] has ended.
     pub fn recover(&self) -> JoinHandle<()> {
-        let shared = self.shared.clone();
-        tokio::spawn(async move { shared.take_on_all().await })
+        tokio::spawn(self.shared.clone().host())
     }
 
     /// Stops: no new attempts are waited for beyond `grace`, everything queued is
-    /// committed. What was interrupted is repeated by the next process.
+    /// committed, and what is unfinished is left to other hosts or to the next process.
     pub async fn stop(&self, grace: Duration) {
         self.shared.stop.send_replace(true);
         let mut attempts = self.shared.attempts.subscribe();
@@ -193,14 +250,14 @@ impl Executor {
             );
         }
         self.shared.writer.close().await;
+        if let Err(error) = self.shared.store.leave(self.shared.lease.host()).await {
+            warn!(%error, "failed to let go of executions; they are free when the lease is over");
+        }
+        self.shared.ended.send_replace(true);
     }
 
     /// Asks the actor of an execution, waking the execution if it is not in memory.
-    async fn ask<T>(
-        &self,
-        id: ExecutionId,
-        wake: impl Fn(Reply<T>) -> Wake,
-    ) -> Result<T, CommandError> {
+    async fn ask(&self, id: ExecutionId, command: &Command) -> Result<Summary, CommandError> {
         loop {
             let run = match self.shared.find(id) {
                 Some(run) => run,
@@ -210,7 +267,11 @@ impl Executor {
                     .ok_or(CommandError::Full)?,
             };
             let (reply, answer) = oneshot::channel();
-            if run.send(wake(reply)).await.is_ok()
+            let wake = Wake::Command {
+                command: command.clone(),
+                reply,
+            };
+            if run.send(wake).await.is_ok()
                 && let Ok(answer) = answer.await
             {
                 return answer;
@@ -256,62 +317,26 @@ impl Shared {
             .remove(&id);
     }
 
-    async fn take_on_all(self: Arc<Self>) {
-        let mut stop = self.stop.subscribe();
-        let mut look = Look::Unfinished { after: None };
-        loop {
-            match self.take_on(&mut look).await {
-                // There may be more at once.
-                Ok(true) => continue,
-                Ok(false) => {}
-                Err(error) => warn!(%error, "failed to look for executions that are due"),
-            }
-            tokio::select! {
-                () = tokio::time::sleep(POLL_INTERVAL) => {}
-                _ = stop.wait_for(|stop| *stop) => return,
-            }
-        }
+    /// Executions that this host still takes.
+    fn room(&self) -> usize {
+        let is_alone = *self.peers.borrow() == 0;
+        let max = if is_alone {
+            EXECUTIONS_MAX
+        } else {
+            BUSY_EXECUTIONS
+        };
+        let runs = self.runs.lock().unwrap_or_else(PoisonError::into_inner);
+        max.saturating_sub(runs.len())
     }
 
-    /// One look at the store. Says whether to look again at once.
-    async fn take_on(self: &Arc<Self>, look: &mut Look) -> Result<bool, StoreError> {
-        let runs = self
-            .runs
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .len();
-        let limit = TAKE_ON_MAX.min(u32::try_from(EXECUTIONS_MAX - runs).unwrap_or(u32::MAX));
-        if limit == 0 {
-            return Ok(false);
+    /// Without its lease, whatever a host accepted might be elsewhere already.
+    fn check_lease(&self) -> Result<(), CommandError> {
+        if self.lease.is_held() {
+            return Ok(());
         }
-        let ids = match look {
-            Look::Unfinished { after } => self.store.unfinished(*after, limit).await?,
-            Look::Woken => self.store.woken(self.clock.now(), limit).await?,
-        };
-        // New starts may have taken the room meanwhile; the rest is for the next look.
-        let taken = ids
-            .iter()
-            .take_while(|id| self.register(**id, Begin::Load).is_some());
-        let taken = taken.count();
-        let Look::Unfinished { after } = look else {
-            return Ok(false);
-        };
-        if ids.is_empty() {
-            *look = Look::Woken;
-        } else if let Some(last) = taken.checked_sub(1) {
-            info!(executions = taken, "going on with unfinished executions");
-            *after = Some(ids[last]);
-        }
-        Ok(taken == ids.len())
+        let lost = "this host has lost contact with its database".to_owned();
+        Err(CommandError::Store(StoreError::Unavailable(lost)))
     }
-}
-
-/// What to look for in the store.
-enum Look {
-    /// What an earlier process left, page by page.
-    Unfinished { after: Option<ExecutionId> },
-    /// What waited and is due now.
-    Woken,
 }
 
 /// For what should be impossible: say it loudly once, with the place to look.

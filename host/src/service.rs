@@ -11,6 +11,7 @@ mod executions;
 mod follow;
 mod health;
 mod library;
+mod news;
 mod parameters;
 mod problems;
 mod start;
@@ -19,6 +20,7 @@ mod views;
 pub use definitions::{CheckError, check_definition};
 pub use library::Library;
 
+use news::news;
 use std::sync::Arc;
 
 use async_trait::async_trait;

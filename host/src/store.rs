@@ -5,15 +5,22 @@
 //!   accepted append is on disk and survives the loss of the process and of power.
 //!   When it fails, none of it happened, or ([`StoreError::is_uncertain`]) nobody knows:
 //!   then the truth is what a later [`Store::load`] gives.
-//! - An append is all or nothing and is accepted only at the version it expects
-//!   (compare-and-set): whoever lost an execution can write no more to it.
+//! - An append is all or nothing and is accepted only at the version and from the owner
+//!   that it expects (compare-and-set): whoever lost an execution can write no more to it.
+//! - An execution has one owner at most. It changes by [`Store::claim`] and
+//!   [`Store::take`], which give away only what nobody owns, and by what the owner
+//!   itself writes; what a host owned that ended without letting go is freed, and
+//!   counted as a crash.
 //! - Readers see committed data only, and every event of a journal up to the
 //!   version they see.
 //!
 //! Domain types are not storage types: `codec` converts, with a version in each row.
 
 mod append;
+mod cluster;
 mod codec;
+mod postgres;
+mod rows;
 mod sqlite;
 mod writer;
 
@@ -24,13 +31,19 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use uuid::Uuid;
 
 use crate::workflow::{
-    CheckpointId, Digest, ExecutionId, ExecutionStatus, Json, NodeId, Recorded, Timestamp, Version,
-    WorkflowId,
+    CheckpointId, Digest, ExecutionId, Recorded, Timestamp, Version, WorkflowId,
 };
 
 pub use append::JSON_DEPTH_MAX;
+pub use cluster::{Answer, Cluster, Notice, Peers, Signal, SignalId};
+pub use postgres::PostgresStore;
+pub use rows::{
+    CheckpointFilter, CheckpointOutcome, CheckpointRow, CheckpointState, CheckpointStatus,
+    ExecutionFilter, NewDefinition, Page, PutDefinition, StoredDefinition, Summary,
+};
 pub use sqlite::SqliteStore;
 pub use writer::Writer;
 
@@ -40,10 +53,13 @@ pub async fn open(url: &str) -> Result<Arc<dyn Store>, StoreError> {
     if url.starts_with("sqlite:") {
         return Ok(Arc::new(SqliteStore::open(url).await?));
     }
+    if url.starts_with("postgres:") || url.starts_with("postgresql:") {
+        return Ok(Arc::new(PostgresStore::open(url).await?));
+    }
     // The rest of it may hold a password.
     let scheme = url.split_once(':').map_or("", |(scheme, _)| scheme);
     Err(StoreError::Invalid(format!(
-        "database URL with scheme {scheme:?}: use sqlite://FILE"
+        "database URL with scheme {scheme:?}: use sqlite://FILE or postgres://USER@HOST/DATABASE"
     )))
 }
 
@@ -68,16 +84,24 @@ pub trait Store: Send + Sync + 'static {
         limit: u32,
     ) -> Result<Vec<Recorded>, StoreError>;
 
-    /// Executions that are neither over nor waiting: what a host has to go on with
-    /// when it starts. By id (so oldest first), after `after`, at most `limit`.
-    async fn unfinished(
+    /// Makes `host` the owner of executions that need one and have none: those that are
+    /// neither over nor waiting, those whose `wake_at` has come, and those that another
+    /// host has a command for. At most `limit`.
+    async fn claim(
         &self,
-        after: Option<ExecutionId>,
+        host: HostId,
+        now: Timestamp,
         limit: u32,
     ) -> Result<Vec<ExecutionId>, StoreError>;
 
-    /// Waiting executions whose `wake_at` has come, the most overdue first, at most `limit`.
-    async fn woken(&self, now: Timestamp, limit: u32) -> Result<Vec<ExecutionId>, StoreError>;
+    /// Makes `host` the owner of this execution, unless another host owns it.
+    async fn take(&self, host: HostId, execution: ExecutionId) -> Result<bool, StoreError>;
+
+    /// Lets go of this execution, if `host` owns it.
+    async fn release(&self, host: HostId, execution: ExecutionId) -> Result<(), StoreError>;
+
+    /// Lets go of everything that `host` owns; it ends in order and is no crash.
+    async fn leave(&self, host: HostId) -> Result<(), StoreError>;
 
     /// Stores a definition as the next version of `workflow`, or gives the latest
     /// version when its document is equal. With `expected`, only if that is the
@@ -99,7 +123,16 @@ pub trait Store: Send + Sync + 'static {
 
     /// The read models.
     fn queries(&self) -> &dyn Queries;
+
+    /// What hosts that share the database need of each other; none when only one host
+    /// can have it.
+    fn cluster(&self) -> Option<&dyn Cluster>;
 }
+
+/// One life of a host: a process, or the time between two lapses of its lease. Whatever
+/// a host owned in an earlier life it has lost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct HostId(pub Uuid);
 
 /// Read models beside the journal: lists and look-ups, each bounded by a page.
 #[async_trait]
@@ -132,6 +165,8 @@ pub trait Queries: Send + Sync {
         workflow: &WorkflowId,
         version: Option<Version>,
     ) -> Result<Option<StoredDefinition>, StoreError>;
+    /// The number of the latest version of a workflow; none when there is no such workflow.
+    async fn latest_version(&self, workflow: &WorkflowId) -> Result<Option<Version>, StoreError>;
     /// The latest version of each workflow, by id.
     async fn definitions(
         &self,
@@ -154,6 +189,12 @@ pub struct Append {
     pub execution: ExecutionId,
     /// Its version (number of its last event) before this; 0 creates it.
     pub expected: u64,
+    /// Who owns it before this; none: nobody.
+    pub holder: Option<HostId>,
+    /// Who owns it after this; none: whoever claims it first.
+    pub owner: Option<HostId>,
+    /// How often in a row a host ended while it ran this and nothing came of it.
+    pub crashes: u32,
     /// What happened, numbered from `expected + 1`. Never empty.
     pub events: Vec<Recorded>,
     /// The summary row after these events; its `version` is the last event's number.
@@ -162,12 +203,16 @@ pub struct Append {
     pub wake_at: Option<Timestamp>,
     /// True when it only waits (for a person, for `wake_at`) and needs no host.
     pub waiting: bool,
+    /// Days to keep it after its end; none: as long as the operator says.
+    pub keep_days: Option<u32>,
     /// Set exactly when `expected` is 0 and the start had an idempotency key.
     pub key: Option<StartKey>,
     /// Checkpoints that these events opened or closed.
     pub checkpoints: Vec<CheckpointRow>,
     /// Bytes that these events refer to.
     pub blobs: Vec<(Digest, Bytes)>,
+    /// Answers to the commands of other hosts that these events follow from.
+    pub answers: Vec<(SignalId, Answer)>,
 }
 
 /// Idempotency key of a start.
@@ -184,7 +229,8 @@ pub struct StartKey {
 pub enum Appended {
     /// It is durable.
     Committed,
-    /// The execution is not at the expected version, or already exists; nothing was written.
+    /// The execution is not at the expected version, belongs to another host, or already
+    /// exists; nothing was written.
     Conflict,
     /// Another execution of the workflow was started with this key; nothing was written.
     Duplicate(Keyed),
@@ -204,171 +250,12 @@ pub struct Keyed {
 pub struct Journal {
     /// The summary row.
     pub summary: Summary,
+    /// Who owns it.
+    pub owner: Option<HostId>,
+    /// How often in a row a host ended while it ran this and nothing came of it.
+    pub crashes: u32,
     /// Every event, 1 to `summary.version`.
     pub events: Vec<Recorded>,
-}
-
-/// The summary row of an execution.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Summary {
-    /// Which execution.
-    pub id: ExecutionId,
-    /// Of which workflow.
-    pub workflow: WorkflowId,
-    /// Of which version of it.
-    pub definition: Version,
-    /// Number of the last event.
-    pub version: u64,
-    /// Where it stands.
-    pub status: ExecutionStatus,
-    /// When it was created.
-    pub created_at: Timestamp,
-    /// When its first node started.
-    pub started_at: Option<Timestamp>,
-    /// When it ended; none again after a resume.
-    pub ended_at: Option<Timestamp>,
-    /// Why it failed, was cancelled or timed out. The character NUL, which no
-    /// database likes in text, comes back as U+FFFD.
-    pub error: Option<String>,
-}
-
-/// Which executions to list.
-#[derive(Debug, Clone, Default)]
-pub struct ExecutionFilter {
-    /// Of this workflow only.
-    pub workflow: Option<WorkflowId>,
-    /// In this status only.
-    pub status: Option<ExecutionStatus>,
-}
-
-/// A page of a list: rows after this key, at most `limit`.
-#[derive(Debug, Clone)]
-pub struct Page<Key> {
-    /// Key of the last row of the page before.
-    pub after: Option<Key>,
-    /// 1 to 1000; the caller sees to it.
-    pub limit: u32,
-}
-
-/// A checkpoint as the inbox shows it.
-#[derive(Debug, Clone, PartialEq)]
-pub struct CheckpointRow {
-    /// Which checkpoint.
-    pub id: CheckpointId,
-    /// Of which execution.
-    pub execution: ExecutionId,
-    /// Of which workflow.
-    pub workflow: WorkflowId,
-    /// After which node.
-    pub node: NodeId,
-    /// What the reviewer is asked.
-    pub title: String,
-    /// How to decide.
-    pub instructions: Option<String>,
-    /// What the phase produced.
-    pub proposed: Json,
-    /// When it was opened.
-    pub created_at: Timestamp,
-    /// Open, or how it was closed.
-    pub state: CheckpointState,
-}
-
-/// Where a checkpoint stands.
-#[derive(Debug, Clone, PartialEq)]
-pub enum CheckpointState {
-    /// Somebody has to decide.
-    Pending,
-    /// It is decided.
-    Closed {
-        /// How.
-        outcome: CheckpointOutcome,
-        /// What the decider wrote.
-        notes: Option<String>,
-        /// Who decided; none when nobody did.
-        by: Option<String>,
-        /// When.
-        at: Timestamp,
-    },
-}
-
-/// How a checkpoint was closed.
-#[derive(Debug, Clone, PartialEq)]
-pub enum CheckpointOutcome {
-    /// The output stands.
-    Approved,
-    /// This output takes its place.
-    Edited(Json),
-    /// The node fails or runs again.
-    Rejected,
-    /// Nobody decided in time.
-    Expired,
-    /// The execution ended first.
-    Cancelled,
-}
-
-/// Which checkpoints to list.
-#[derive(Debug, Clone, Default)]
-pub struct CheckpointFilter {
-    /// Of this execution only.
-    pub execution: Option<ExecutionId>,
-    /// In this status only: `pending`, `approved`, `edited`, `rejected`, `expired` or `cancelled`.
-    pub status: Option<CheckpointStatus>,
-}
-
-/// [`CheckpointState`] without its data.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[expect(
-    missing_docs,
-    reason = "the names of CheckpointState and CheckpointOutcome"
-)]
-pub enum CheckpointStatus {
-    Pending,
-    Approved,
-    Edited,
-    Rejected,
-    Expired,
-    Cancelled,
-}
-
-/// A definition to store.
-#[derive(Debug, Clone)]
-pub struct NewDefinition {
-    /// Of which workflow.
-    pub workflow: WorkflowId,
-    /// For people.
-    pub name: String,
-    /// For people.
-    pub description: String,
-    /// The document as the author wrote it.
-    pub document: Json,
-    /// Now.
-    pub at: Timestamp,
-}
-
-/// What [`Store::put_definition`] did.
-#[derive(Debug, Clone, PartialEq)]
-pub enum PutDefinition {
-    /// It is the latest version now (or was before).
-    Stored(StoredDefinition),
-    /// The latest version is not the expected one but this (0: there is none).
-    Stale(u32),
-}
-
-/// One version of a definition.
-#[derive(Debug, Clone, PartialEq)]
-pub struct StoredDefinition {
-    /// Of which workflow.
-    pub workflow: WorkflowId,
-    /// Which version.
-    pub version: Version,
-    /// For people.
-    pub name: String,
-    /// For people.
-    pub description: String,
-    /// The document as the author wrote it.
-    pub document: Json,
-    /// When it was stored.
-    pub created_at: Timestamp,
 }
 
 /// Why the store could not do it.

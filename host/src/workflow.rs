@@ -20,7 +20,7 @@ pub use definition::{
 pub use depth::{DEPTH_MAX, is_deeper_than};
 pub use event::{ArtifactRef, Decision, Event, Failure, FailureKind, Json, Level, Recorded};
 pub use execution::{
-    Action, End, Ending, Execution, ExecutionScope, IllegalTransition, Input, NodeState, Origin,
+    Action, Command, End, Ending, Execution, ExecutionScope, IllegalTransition, Input, NodeState, Origin,
     Prepared, Refusal, Slot, SlotState, Stage, Step,
 };
 pub use id::{

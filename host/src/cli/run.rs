@@ -17,6 +17,7 @@ use serde_json::{Value, json};
 
 use super::{PhaseArgs, show};
 use crate::{
+    executor::Hosting,
     app::{App, Config},
     contract::{Caller, Engine, Error, Execution, ExecutionStatus, StartRequest},
     service::Service,
@@ -58,6 +59,7 @@ impl Run {
             .unwrap_or_else(|| temporary.database());
         let config = Config {
             database,
+            hosting: Hosting::default(),
             phases: self.phases.folders.clone(),
             evaluator: self.phases.evaluator.clone(),
         };

@@ -1,6 +1,6 @@
 //! `phasewright serve`
 
-use std::{io::Write, path::PathBuf, process::ExitCode, sync::Arc};
+use std::{io::Write, path::PathBuf, process::ExitCode, sync::Arc, time::Duration};
 
 use anyhow::{Context, Result};
 use clap::Args;
@@ -12,6 +12,7 @@ use crate::{
     app::{App, Config},
     contract::Engine,
     endpoints::{self, Endpoints, Manifest},
+    executor::Hosting,
     http::{self, Server},
 };
 
@@ -20,7 +21,7 @@ pub(super) struct Serve {
     /// Address to listen on; port 0 takes a free one
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8080")]
     listen: String,
-    /// Database: `sqlite://FILE`
+    /// Database: `sqlite://FILE` or `postgres://USER:PASSWORD@HOST:PORT/DATABASE`
     #[arg(
         long,
         value_name = "URL",
@@ -32,6 +33,26 @@ pub(super) struct Serve {
     /// Spin manifest with the endpoint components
     #[arg(long, value_name = "FILE", default_value = "spin.toml")]
     app: PathBuf,
+    /// Seconds until other hosts on the same database take over from a host of which
+    /// nothing is heard
+    #[arg(
+        long,
+        value_name = "SECONDS",
+        env = "PHASEWRIGHT_LEASE_SECONDS",
+        default_value_t = Hosting::default().lease.as_secs(),
+        value_parser = clap::value_parser!(u64).range(1..=3600)
+    )]
+    lease_seconds: u64,
+    /// Hosts that may end in a row while they run an execution and nothing comes of it,
+    /// before it is given up
+    #[arg(
+        long,
+        value_name = "COUNT",
+        env = "PHASEWRIGHT_MAX_CRASHES",
+        default_value_t = Hosting::default().crashes_max,
+        value_parser = clap::value_parser!(u32).range(1..)
+    )]
+    max_crashes: u32,
     #[command(flatten)]
     phases: PhaseArgs,
 }
@@ -41,6 +62,10 @@ impl Serve {
         let manifest = Manifest::read(&self.app).context("failed to read the application")?;
         let config = Config {
             database: self.database,
+            hosting: Hosting {
+                lease: Duration::from_secs(self.lease_seconds),
+                crashes_max: self.max_crashes,
+            },
             phases: self.phases.folders,
             evaluator: self.phases.evaluator,
         };

@@ -25,6 +25,15 @@ pub enum CommandError {
     /// It is not possible as the execution stands.
     #[error(transparent)]
     Refused(#[from] Refusal),
+    /// The same, said by the host that runs it.
+    #[error("{0}")]
+    RefusedElsewhere(String),
+    /// Another host runs the execution.
+    #[error("execution is run by another host")]
+    Elsewhere,
+    /// The execution is on its way to another host; the command was not carried out.
+    #[error("execution is moving to another host; try again")]
+    Moved,
     /// The store cannot take it now.
     #[error(transparent)]
     Store(#[from] StoreError),

@@ -5,12 +5,14 @@ mod work;
 
 use std::{
     collections::{HashMap, VecDeque},
+    panic::AssertUnwindSafe,
     pin::Pin,
     sync::Arc,
     time::Duration,
 };
 
 use bytes::Bytes;
+use futures::FutureExt;
 use tokio::{
     sync::{mpsc, oneshot, watch},
     task::AbortHandle,
@@ -22,17 +24,18 @@ use super::{
     Shared,
     command::{CommandError, Reply, Started},
     inbox::Inbox,
+    mail::Delivery,
     report_flaw,
 };
 use crate::{
     plugin::Produced,
-    store::{StartKey, StoreError, Summary},
+    store::{Answer as SignalAnswer, HostId, StartKey, StoreError, Summary},
     workflow::{
-        ArtifactRef, Digest, Execution, ExecutionId, Failure, Input, Json, NodeIndex, Prepared,
+        ArtifactRef, Command, Digest, Execution, ExecutionId, Failure, Input, Json, NodeIndex, Prepared,
         Step,
     },
 };
-use durable::{Answer, CommitFailure};
+use durable::{Answer, Beside, CommitFailure};
 
 pub(super) use durable::Durable;
 pub use durable::summary;
@@ -69,8 +72,12 @@ pub(crate) enum Wake {
         reply: oneshot::Sender<Result<(ArtifactRef, u64), String>>,
     },
     Command {
-        input: Input,
+        command: Command,
         reply: Reply<Summary>,
+    },
+    Signal {
+        delivery: Delivery,
+        command: Command,
     },
     Wait {
         reply: oneshot::Sender<Arc<Execution>>,
@@ -96,8 +103,23 @@ enum Life {
     Lost(CommitFailure),
 }
 
+/// What there is to go on with.
+enum Loaded {
+    Here(Box<Run>, Step),
+    /// Another host has it.
+    Elsewhere,
+    Missing,
+}
+
 pub(super) struct Run {
     shared: Arc<Shared>,
+    /// The life of this host in which the actor began; in the next it has lost everything.
+    host: HostId,
+    life: watch::Receiver<HostId>,
+    /// Who owns the execution when everything queued is durable.
+    owner: Option<HostId>,
+    /// Hosts that ended in a row while they ran it and nothing came of it.
+    crashes: u32,
     execution: Execution,
     inbox: Inbox,
     wakes: mpsc::Sender<Wake>,
@@ -121,6 +143,22 @@ impl Run {
         mut wakes: mpsc::Receiver<Wake>,
         begin: Begin,
     ) {
+        let guarded = AssertUnwindSafe(Self::lives(&shared, id, &sender, &mut wakes, begin));
+        if guarded.catch_unwind().await.is_err() {
+            report_flaw(id, &"the actor of the execution panicked");
+        }
+        // Whoever asks from here on finds nobody and asks anew; who asked already
+        // sees the answer dropped.
+        shared.forget(id);
+    }
+
+    async fn lives(
+        shared: &Arc<Shared>,
+        id: ExecutionId,
+        sender: &mpsc::Sender<Wake>,
+        wakes: &mut mpsc::Receiver<Wake>,
+        begin: Begin,
+    ) {
         let mut start = match begin {
             Begin::New {
                 execution,
@@ -128,13 +166,7 @@ impl Run {
                 key,
                 reply,
             } => {
-                let mut run = Self::new(
-                    shared.clone(),
-                    *execution,
-                    Inbox::default(),
-                    0,
-                    sender.clone(),
-                );
+                let mut run = Self::new(shared.clone(), *execution, sender.clone());
                 run.answer_start(reply);
                 Some((run, step, key))
             }
@@ -144,61 +176,117 @@ impl Run {
         loop {
             let (mut run, step, key) = match start.take() {
                 Some(start) => start,
-                None => match Self::load(&shared, id, &sender).await {
-                    Ok(Some((run, step))) => (run, step, None),
-                    Ok(None) => return Self::not_found(&shared, id, wakes).await,
+                None => match Self::load(shared, id, sender).await {
+                    Ok(Loaded::Here(run, step)) => (*run, step, None),
+                    Ok(Loaded::Elsewhere) => return Self::refuse(wakes, || CommandError::Elsewhere),
+                    Ok(Loaded::Missing) => {
+                        return Self::refuse(wakes, || CommandError::NotFound(id));
+                    }
                     Err(error) => {
                         warn!(execution.id = %id, %error, "failed to load the execution; trying again");
+                        Self::refuse_queued(wakes, &error);
+                        if *shared.stop.borrow() {
+                            return;
+                        }
                         tokio::time::sleep(pause).await;
                         pause = BACKOFF.1.min(pause * 2);
                         continue;
                     }
                 },
             };
-            match run.live(&mut wakes, step, key).await {
-                Life::Left => break,
+            match run.live(wakes, step, key).await {
+                Life::Left if run.let_go().await => return,
+                Life::Left => {}
                 Life::Lost(failure) => {
                     let is_created = run.durable.borrow().version > 0 || failure.is_uncertain();
                     run.lose(&failure);
                     if !is_created {
-                        break;
+                        return;
                     }
-                    warn!(execution.id = %id, ?failure, "a commit failed; reading the execution back");
-                    tokio::time::sleep(pause).await;
-                    pause = BACKOFF.1.min(pause * 2);
+                    warn!(execution.id = %id, ?failure, "reading the execution back");
                 }
             }
+            drop(run);
+            tokio::time::sleep(pause).await;
+            pause = BACKOFF.1.min(pause * 2);
         }
-        // Whoever asks from here on finds nobody and asks anew; who asked already
-        // sees the answer dropped.
-        shared.forget(id);
     }
 
-    async fn not_found(shared: &Shared, id: ExecutionId, mut wakes: mpsc::Receiver<Wake>) {
-        shared.forget(id);
-        wakes.close();
-        while let Some(wake) = wakes.recv().await {
-            if let Wake::Command { reply, .. } = wake {
-                let _ = reply.send(Err(CommandError::NotFound(id)));
+    /// Gives up what nobody here goes on with. False when that failed.
+    async fn let_go(&mut self) -> bool {
+        // What a stopping host owns it lets go of all at once.
+        if self.owner.is_none() || *self.shared.stop.borrow() {
+            return true;
+        }
+        let released = self.shared.store.release(self.host, self.execution.id);
+        match released.await {
+            Ok(()) => true,
+            Err(error) => {
+                warn!(execution.id = %self.execution.id, %error, "failed to let go of the execution");
+                false
             }
         }
     }
 
-    fn new(
-        shared: Arc<Shared>,
-        execution: Execution,
-        inbox: Inbox,
-        durable_version: u64,
-        wakes: mpsc::Sender<Wake>,
-    ) -> Self {
-        let (commits, durable) = watch::channel(Durable {
-            version: durable_version,
-            failure: None,
-        });
+    /// Creates an execution for whoever has room for it.
+    pub(super) async fn leave_adrift(shared: Arc<Shared>, begin: Begin) {
+        let Begin::New {
+            execution,
+            step,
+            key,
+            reply,
+        } = begin
+        else {
+            return;
+        };
+        let (wakes, _) = mpsc::channel(1);
+        let mut run = Self::new(shared, *execution, wakes);
+        run.answer_start(reply);
+        run.write(0, step.events, Beside { key, ..Beside::default() }, None).await;
+        loop {
+            if let Some(failure) = run.acknowledge() {
+                return run.lose(&failure);
+            }
+            if run.answers.is_empty() {
+                return;
+            }
+            // Its own commit sends.
+            let _ = run.durable.changed().await;
+        }
+    }
+
+    /// Tells whoever asks that there is nothing to ask here.
+    fn refuse(wakes: &mut mpsc::Receiver<Wake>, why: impl Fn() -> CommandError) {
+        wakes.close();
+        while let Ok(wake) = wakes.try_recv() {
+            if let Wake::Command { reply, .. } = wake {
+                let _ = reply.send(Err(why()));
+            }
+        }
+    }
+
+    /// Tells whoever asks that the store does not answer.
+    fn refuse_queued(wakes: &mut mpsc::Receiver<Wake>, error: &StoreError) {
+        while let Ok(wake) = wakes.try_recv() {
+            if let Wake::Command { reply, .. } = wake {
+                let _ = reply.send(Err(CommandError::Store(error.clone())));
+            }
+        }
+    }
+
+    /// An actor of an execution that is not stored yet.
+    fn new(shared: Arc<Shared>, execution: Execution, wakes: mpsc::Sender<Wake>) -> Self {
+        let (commits, durable) = watch::channel(Durable::default());
+        let life = shared.lease.life();
+        let host = *life.borrow();
         Self {
             shared,
+            host,
+            life,
+            owner: None,
+            crashes: 0,
             execution,
-            inbox,
+            inbox: Inbox::default(),
             wakes,
             commits: Arc::new(commits),
             durable,
@@ -207,36 +295,61 @@ impl Run {
             waits: Vec::new(),
             timer: Box::pin(tokio::time::sleep(LINGER)),
             stay_until: None,
-            published: durable_version,
+            published: 0,
         }
     }
 
-    /// None when there is no such execution.
     async fn load(
         shared: &Arc<Shared>,
         id: ExecutionId,
         wakes: &mpsc::Sender<Wake>,
-    ) -> Result<Option<(Self, Step)>, StoreError> {
+    ) -> Result<Loaded, StoreError> {
+        let corrupt = |flaw: &dyn std::fmt::Display| {
+            StoreError::Corrupt(format!("execution {id}: {flaw}"))
+        };
         let Some(journal) = shared.store.load(id).await? else {
-            return Ok(None);
+            return Ok(Loaded::Missing);
         };
         let summary = &journal.summary;
         let definition = shared
             .definitions
             .definition(&summary.workflow, summary.definition)
             .await?;
-        let mut execution = Execution::fold(id, definition, &journal.events)
-            .map_err(|error| StoreError::Corrupt(format!("execution {id}: {error}")))?;
-        let inbox = Inbox::of(&execution, &journal.events);
-        let version = execution.version;
-        let step = match execution.recover(shared.clock.now()) {
-            Ok(step) => step,
-            Err(flaw) => return Err(StoreError::Corrupt(format!("execution {id}: {flaw}"))),
-        };
-        debug!(execution.id = %id, version, "loaded");
-        let mut run = Self::new(shared.clone(), execution, inbox, version, wakes.clone());
+        let execution = Execution::fold(id, definition, &journal.events)
+            .map_err(|error| corrupt(&error))?;
+        let mut run = Self::new(shared.clone(), execution, wakes.clone());
+        run.owner = journal.owner;
+        run.crashes = journal.crashes;
+        if !run.own().await? {
+            return Ok(Loaded::Elsewhere);
+        }
+        let version = run.execution.version;
+        run.inbox = Inbox::of(&run.execution, &journal.events);
+        run.published = version;
+        run.commits.send_modify(|durable| durable.version = version);
+        run.durable.mark_unchanged();
         run.stay_until = Some(Instant::now() + STAY);
-        Ok(Some((run, step)))
+        let now = shared.clock.now();
+        let step = if run.crashes >= shared.crashes_max {
+            let crashes = run.crashes;
+            run.execution.handle(Input::Abandon { crashes }, now)
+        } else {
+            run.execution.recover(now)
+        };
+        let step = step.map_err(|flaw| corrupt(&flaw))?;
+        debug!(execution.id = %id, version, "loaded");
+        Ok(Loaded::Here(Box::new(run), step))
+    }
+
+    /// Sees to it that this host owns what it is going to run. What only waits is
+    /// anybody's, until somebody writes to it.
+    async fn own(&mut self) -> Result<bool, StoreError> {
+        if self.owner.is_none() && !self.execution.is_over() && !self.execution.is_waiting() {
+            let taken = self.shared.store.take(self.host, self.execution.id).await?;
+            self.owner = taken.then_some(self.host);
+            return Ok(taken);
+        }
+        Ok(self.owner.is_none_or(|owner| owner == self.host))
     }
 
     async fn live(
@@ -246,10 +359,17 @@ impl Run {
         key: Option<StartKey>,
     ) -> Life {
         let mut stop = self.shared.stop.subscribe();
-        self.take(step, Vec::new(), key).await;
+        let beside = Beside {
+            key,
+            ..Beside::default()
+        };
+        self.take(step, beside).await;
         loop {
             if let Some(failure) = self.acknowledge() {
                 return Life::Lost(failure);
+            }
+            if *self.life.borrow() != self.host {
+                return Life::Lost(CommitFailure::Conflict);
             }
             let is_stopping = *stop.borrow_and_update();
             if wakes.is_empty() && self.is_done(is_stopping) {
@@ -262,6 +382,7 @@ impl Run {
                 Some(wake) = wakes.recv() => self.wake(wake).await,
                 () = &mut self.timer => self.input(Input::Tick).await,
                 _ = stop.changed() => {}
+                _ = self.life.changed() => {}
             }
         }
     }
@@ -299,7 +420,8 @@ impl Run {
             Wake::Artifact { node, name, reply } => {
                 let _ = reply.send(self.find_artifact(&node, &name));
             }
-            Wake::Command { input, reply } => self.command(input, reply).await,
+            Wake::Command { command, reply } => self.command(command, reply).await,
+            Wake::Signal { delivery, command } => self.signal(delivery, command).await,
             Wake::Wait { reply } => self.waits.push(reply),
         }
     }
@@ -315,17 +437,21 @@ impl Run {
     }
 
     async fn input_with(&mut self, input: Input, blobs: Vec<(Digest, Bytes)>) {
+        let beside = Beside {
+            blobs,
+            ..Beside::default()
+        };
         match self.execution.handle(input, self.shared.clock.now()) {
-            Ok(step) => self.take(step, blobs, None).await,
+            Ok(step) => self.take(step, beside).await,
             Err(flaw) => report_flaw(self.execution.id, &flaw),
         }
     }
 
-    async fn command(&mut self, input: Input, reply: Reply<Summary>) {
-        let result = self.execution.handle(input, self.shared.clock.now());
-        let result = match result {
+    async fn command(&mut self, command: Command, reply: Reply<Summary>) {
+        let input = Input::Command(command);
+        let result = match self.execution.handle(input, self.shared.clock.now()) {
             Ok(step) => {
-                self.take(step, Vec::new(), None).await;
+                self.take(step, Beside::default()).await;
                 Ok(summary(&self.execution))
             }
             Err(refusal) => Err(CommandError::from(refusal)),
@@ -336,11 +462,37 @@ impl Run {
         });
     }
 
+    /// A command of another host. Its answer is durable with the events it causes.
+    async fn signal(&mut self, delivery: Delivery, command: Command) {
+        let input = Input::Command(command);
+        let answer = match self.execution.handle(input, self.shared.clock.now()) {
+            Ok(step) if !step.events.is_empty() => {
+                let beside = Beside {
+                    answers: vec![(delivery.id, SignalAnswer::Done)],
+                    ..Beside::default()
+                };
+                self.take(step, beside).await;
+                return self.answer(move |_| drop(delivery));
+            }
+            Ok(_) => SignalAnswer::Done,
+            Err(refusal) => SignalAnswer::Refused {
+                reason: refusal.to_string(),
+            },
+        };
+        self.answer(move |committed| {
+            if committed.is_ok() {
+                delivery.answer(answer);
+            }
+        });
+    }
+
     /// Queues the events of a step, then does what it asks for.
-    async fn take(&mut self, step: Step, blobs: Vec<(Digest, Bytes)>, key: Option<StartKey>) {
+    async fn take(&mut self, step: Step, beside: Beside) {
         if let Some(first) = step.events.first() {
-            let expected = first.seq - 1;
-            self.append(expected, step.events, blobs, key).await;
+            let is_released =
+                self.execution.is_over() || (self.execution.is_waiting() && !self.wakes_soon());
+            let owner = (!is_released).then_some(self.host);
+            self.write(first.seq - 1, step.events, beside, owner).await;
         }
         if self.execution.is_over() {
             self.abort_attempts();
@@ -352,21 +504,20 @@ impl Run {
         }
     }
 
+    fn wakes_soon(&self) -> bool {
+        let now = self.shared.clock.now();
+        (self.execution.wake_at()).is_some_and(|at| now.until(at) <= LINGER)
+    }
+
     fn is_done(&self, is_stopping: bool) -> bool {
         let is_durable = self.published == self.execution.version && self.answers.is_empty();
         if !is_durable || !self.attempts.is_empty() {
             return false;
         }
-        let wakes_soon = || {
-            let now = self.shared.clock.now();
-            self.execution
-                .wake_at()
-                .is_some_and(|at| now.until(at) <= LINGER)
-        };
         if !is_stopping && self.stay_until.is_some_and(|until| Instant::now() < until) {
             return false;
         }
-        is_stopping || self.execution.is_over() || (self.execution.is_waiting() && !wakes_soon())
+        is_stopping || self.execution.is_over() || (self.execution.is_waiting() && !self.wakes_soon())
     }
 
     fn set_timer(&mut self) {

@@ -10,7 +10,7 @@ use crate::{
     },
     executor::{CommandError, Definitions},
     store::{CheckpointFilter, CheckpointOutcome, CheckpointRow, CheckpointState},
-    workflow::{CheckpointId, Decision, Input, Refusal, Timestamp},
+    workflow::{CheckpointId, Command, Decision, Refusal, Timestamp},
 };
 
 /// Longest notes of a reviewer, in characters: a few pages.
@@ -75,7 +75,7 @@ impl Service {
         if let Decision::Edit { content } = &decision {
             self.check_edit(&row, content).await?;
         }
-        let command = Input::Resolve {
+        let command = Command::Resolve {
             checkpoint: id,
             decision: decision.clone(),
             notes,
@@ -84,7 +84,10 @@ impl Service {
         match self.executor.command(row.execution, command).await {
             Ok(_) => Ok(views::checkpoint(&self.checkpoint_row(id).await?)),
             // Somebody else was quicker; what they decided stands.
-            Err(CommandError::Refused(Refusal::NotOpen(_) | Refusal::Over(_))) => {
+            Err(
+                CommandError::Refused(Refusal::NotOpen(_) | Refusal::Over(_))
+                | CommandError::RefusedElsewhere(_),
+            ) => {
                 stands(&self.checkpoint_row(id).await?, &decision)
             }
             Err(error) => Err(error.into()),

@@ -7,7 +7,7 @@ use crate::{
     contract::{self, Error, ExecutionPage, PageRequest, Summary},
     executor::Definitions,
     store::{ExecutionFilter, Store, StoreError},
-    workflow::{Execution, ExecutionId, Input, WorkflowId},
+    workflow::{Command, Execution, ExecutionId, WorkflowId},
 };
 
 /// Longest wait for an execution: proxies give up on silent connections soon after.
@@ -73,7 +73,7 @@ impl Service {
             reason
         };
         Ok(views::summary(
-            &self.executor.command(id, Input::Cancel { reason }).await?,
+            &self.executor.command(id, Command::Cancel { reason }).await?,
         ))
     }
 
@@ -89,7 +89,7 @@ impl Service {
             .library
             .definition(&summary.workflow, summary.definition)
             .await?;
-        let command = Input::Resume {
+        let command = Command::Resume {
             timeout: definition.timeout,
         };
         Ok(views::summary(&self.executor.command(id, command).await?))
@@ -118,7 +118,7 @@ impl Service {
             if summary.status.is_over() {
                 return Ok(Arc::new(self.folded(id).await?));
             }
-            news.changed().await;
+            super::news(&mut news, &*self.store, id, summary.version).await?;
         }
     }
 }

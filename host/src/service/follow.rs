@@ -72,9 +72,16 @@ impl Follower {
             } else if self.is_over {
                 return None;
             } else {
-                let progress = self.subscription.changed().await;
-                self.version = progress.version;
-                self.is_over = progress.is_over;
+                match super::news(&mut self.subscription, &*self.store, self.id, self.version).await {
+                    Ok(progress) => {
+                        self.version = progress.version.max(self.version);
+                        self.is_over = progress.is_over;
+                    }
+                    Err(error) => {
+                        warn!(execution.id = %self.id, %error, "failed to look for news for a follower");
+                        return None;
+                    }
+                }
             }
         }
     }

@@ -63,6 +63,11 @@ impl Library {
         workflow: &WorkflowId,
         version: Option<Version>,
     ) -> Result<Option<Arc<Entry>>, StoreError> {
+        let mut version = version;
+        if version.is_none() && self.store.cluster().is_some() {
+            // Another host may have stored a newer one just now.
+            version = self.store.queries().latest_version(workflow).await?;
+        }
         if let Some(entry) = self.on_shelf(workflow, version) {
             return Ok(Some(entry));
         }

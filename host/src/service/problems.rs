@@ -30,8 +30,12 @@ impl From<CommandError> for Error {
             CommandError::NotFound(id) => Self::NotFound(format!("there is no execution {id}")),
             CommandError::Refused(workflow::Refusal::Illegal(flaw)) => internal(&flaw),
             CommandError::Refused(refusal) => Self::Conflict(refusal.to_string()),
+            CommandError::RefusedElsewhere(reason) => Self::Conflict(reason),
             CommandError::Store(error) => error.into(),
-            CommandError::Full | CommandError::Stopping => Self::Unavailable(error.to_string()),
+            CommandError::Full
+            | CommandError::Stopping
+            | CommandError::Elsewhere
+            | CommandError::Moved => Self::Unavailable(error.to_string()),
         }
     }
 }

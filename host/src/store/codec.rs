@@ -6,6 +6,8 @@
 //! the old arms stay.
 
 mod checkpoint;
+mod journal;
+mod signal;
 
 use std::{collections::BTreeMap, fmt::Display, str::FromStr};
 
@@ -14,6 +16,8 @@ use sqlx::FromRow;
 use uuid::Uuid;
 
 pub(super) use checkpoint::{CheckpointColumns, encode_checkpoint};
+pub(super) use journal::{JournalRow, whole};
+pub(super) use signal::{SignalRow, decode_answer, encode_answer, encode_command};
 
 use super::{Keyed, StoreError, StoredDefinition, Summary};
 use crate::workflow::{

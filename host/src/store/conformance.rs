@@ -9,6 +9,7 @@ pub mod examples;
 pub mod journal;
 pub mod lists;
 pub mod model;
+pub mod owners;
 
 use std::sync::Arc;
 
@@ -46,7 +47,10 @@ macro_rules! conformance {
             journal::big_payloads_come_back,
             journal::everything_survives_a_restart,
             journal::many_writers_make_no_gap,
-            lists::what_needs_a_host_is_found,
+            owners::what_needs_a_host_is_claimed_once,
+            owners::only_the_owner_writes,
+            owners::an_execution_is_taken_and_let_go,
+            owners::what_a_lost_host_had_is_free_and_counts_a_crash,
             lists::executions_are_listed_newest_first,
             lists::checkpoints_are_listed_newest_first,
             lists::a_checkpoint_changes_its_state,

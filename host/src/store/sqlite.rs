@@ -9,6 +9,7 @@ mod commit;
 mod definitions;
 mod error;
 mod open;
+mod owners;
 mod read;
 
 use std::fs::File;
@@ -20,7 +21,10 @@ use sqlx::{
 };
 use tokio::sync::Mutex;
 
-use super::{Append, Appended, Journal, NewDefinition, PutDefinition, Queries, Store, StoreError};
+use super::{
+    Append, Appended, Cluster, HostId, Journal, NewDefinition, PutDefinition, Queries, Store,
+    StoreError,
+};
 use crate::workflow::{Digest, ExecutionId, Recorded, Timestamp};
 use error::unavailable;
 
@@ -43,6 +47,18 @@ impl SqliteStore {
         open::open(url).await
     }
 
+    /// Does something on the writing connection, which is closed if that fails.
+    async fn writing<T>(
+        &self,
+        work: impl AsyncFnOnce(&mut SqliteConnection) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        let mut place = self.writer.lock().await;
+        let mut connection = self.connection(&mut place).await?;
+        let result = work(&mut connection).await?;
+        *place = Some(connection);
+        Ok(result)
+    }
+
     /// The writing connection, or a new one in its place.
     async fn connection(
         &self,
@@ -58,11 +74,8 @@ impl SqliteStore {
 #[async_trait]
 impl Store for SqliteStore {
     async fn commit(&self, appends: &[Append]) -> Result<Vec<Appended>, StoreError> {
-        let mut place = self.writer.lock().await;
-        let mut connection = self.connection(&mut place).await?;
-        let appended = commit::commit(&mut connection, appends).await?;
-        *place = Some(connection);
-        Ok(appended)
+        self.writing(async |connection| commit::commit(connection, appends).await)
+            .await
     }
 
     async fn load(&self, execution: ExecutionId) -> Result<Option<Journal>, StoreError> {
@@ -78,16 +91,33 @@ impl Store for SqliteStore {
         read::events(&self.readers, execution, after, i64::MAX, limit).await
     }
 
-    async fn unfinished(
+    async fn claim(
         &self,
-        after: Option<ExecutionId>,
+        host: HostId,
+        now: Timestamp,
         limit: u32,
     ) -> Result<Vec<ExecutionId>, StoreError> {
-        read::unfinished(&self.readers, after, limit).await
+        // Most of the time there is nothing, and looking is cheaper than writing.
+        if !owners::is_work_due(&self.readers, now).await? {
+            return Ok(Vec::new());
+        }
+        self.writing(async |connection| owners::claim(connection, host, now, limit).await)
+            .await
     }
 
-    async fn woken(&self, now: Timestamp, limit: u32) -> Result<Vec<ExecutionId>, StoreError> {
-        read::woken(&self.readers, now, limit).await
+    async fn take(&self, host: HostId, execution: ExecutionId) -> Result<bool, StoreError> {
+        self.writing(async |connection| owners::take(connection, host, execution).await)
+            .await
+    }
+
+    async fn release(&self, host: HostId, execution: ExecutionId) -> Result<(), StoreError> {
+        self.writing(async |connection| owners::release(connection, host, execution).await)
+            .await
+    }
+
+    async fn leave(&self, host: HostId) -> Result<(), StoreError> {
+        self.writing(async |connection| owners::leave(connection, host).await)
+            .await
     }
 
     async fn put_definition(
@@ -95,11 +125,8 @@ impl Store for SqliteStore {
         new: NewDefinition,
         expected: Option<u32>,
     ) -> Result<PutDefinition, StoreError> {
-        let mut place = self.writer.lock().await;
-        let mut connection = self.connection(&mut place).await?;
-        let put = definitions::put(&mut connection, new, expected).await?;
-        *place = Some(connection);
-        Ok(put)
+        self.writing(async |connection| definitions::put(connection, new, expected).await)
+            .await
     }
 
     async fn blob(&self, digest: Digest) -> Result<Option<Bytes>, StoreError> {
@@ -126,6 +153,11 @@ impl Store for SqliteStore {
 
     fn queries(&self) -> &dyn Queries {
         self
+    }
+
+    /// The file is locked: there is no other host.
+    fn cluster(&self) -> Option<&dyn Cluster> {
+        None
     }
 }
 

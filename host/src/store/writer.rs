@@ -5,12 +5,16 @@
 //! [`Writer::append`] was called, and after one of them has failed none follows that
 //! was queued before the failure was told. Otherwise the tail of a lost journal could
 //! be taken, by chance of equal numbers, for the tail of the journal that won.
+//!
+//! While the database is away the appends of what runs wait here, so that no work is
+//! lost; starts are refused. What nobody knows the outcome of is found out.
 
 mod chain;
+mod patience;
 
 use std::{
     collections::{HashMap, VecDeque, hash_map::Entry},
-    iter,
+    iter, mem,
     sync::Arc,
 };
 
@@ -124,8 +128,7 @@ impl Committer {
         while self.gather(&mut closing).await {
             let batch = self.batch();
             if !batch.appends.is_empty() {
-                let outcome = self.store.commit(&batch.appends).await;
-                batch.settle(outcome);
+                patience::commit(&*self.store, batch, &mut closing).await;
             }
         }
     }
@@ -196,7 +199,9 @@ impl Batch {
             Entry::Occupied(place) => {
                 let place = *place.get();
                 let first = &mut self.appends[place];
-                if first.summary.version != queued.append.expected {
+                if first.summary.version != queued.append.expected
+                    || first.owner != queued.append.holder
+                {
                     // It does not follow; the database decides which of them is right.
                     return Some(queued);
                 }
@@ -207,6 +212,21 @@ impl Batch {
         self.bytes += queued.bytes;
         self.count += 1;
         None
+    }
+
+    /// Tells those who start executions that nothing was written; the rest stays.
+    fn refuse_starts(&mut self, error: &StoreError) {
+        let all = iter::zip(mem::take(&mut self.appends), mem::take(&mut self.waiters));
+        for (append, waiters) in all {
+            if append.expected > 0 {
+                self.appends.push(append);
+                self.waiters.push(waiters);
+                continue;
+            }
+            for waiter in waiters {
+                waiter.tell(Err(error.clone()));
+            }
+        }
     }
 
     /// Tells everybody what became of their appends.
@@ -232,6 +252,10 @@ fn merge(first: &mut Append, next: Append) {
     first.summary = next.summary;
     first.wake_at = next.wake_at;
     first.waiting = next.waiting;
+    first.owner = next.owner;
+    first.crashes = next.crashes;
+    first.keep_days = next.keep_days;
+    first.answers.extend(next.answers);
     for row in next.checkpoints {
         first.checkpoints.retain(|earlier| earlier.id != row.id);
         first.checkpoints.push(row);

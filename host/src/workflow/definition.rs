@@ -45,6 +45,8 @@ pub struct Definition {
     pub timeout: Duration,
     /// Attempts of one execution at a time.
     pub max_parallel: u32,
+    /// Days to keep an execution after its end; when none, as long as the operator says.
+    pub keep_days: Option<u32>,
     /// What a failed node means to the others.
     pub on_failure: OnFailure,
     /// In the order of the document.

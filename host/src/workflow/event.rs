@@ -229,6 +229,8 @@ pub enum FailureKind {
     Rejected,
     /// The phase is not there any more.
     Unavailable,
+    /// Hosts kept ending while they ran the execution.
+    Crashed,
 }
 
 impl FailureKind {

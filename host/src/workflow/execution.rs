@@ -15,7 +15,7 @@ mod tally;
 mod tests;
 
 pub use fold::IllegalTransition;
-pub use input::{Action, Input, Prepared, Refusal, Step};
+pub use input::{Action, Command, Input, Prepared, Refusal, Step};
 pub use node::{NodeState, Slot, SlotState, Stage};
 
 use std::{

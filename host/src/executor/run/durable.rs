@@ -9,8 +9,11 @@ use super::Run;
 use crate::{
     events::Progress,
     executor::command::{CommandError, Reply, Started},
-    store::{Append, Appended, Keyed, StartKey, StoreError, Summary},
-    workflow::{Digest, Execution, Recorded},
+    store::{
+        Answer as SignalAnswer, Append, Appended, HostId, Keyed, SignalId, StartKey, StoreError,
+        Summary,
+    },
+    workflow::{Digest, Event, Execution, Recorded},
 };
 
 /// How far the journal is committed.
@@ -30,6 +33,17 @@ pub(in crate::executor) enum CommitFailure {
     Duplicate(Keyed),
 }
 
+/// What becomes durable with events, beside them.
+#[derive(Default)]
+pub(super) struct Beside {
+    /// Idempotency key of the start.
+    pub(super) key: Option<StartKey>,
+    /// Bytes of artifacts.
+    pub(super) blobs: Vec<(Digest, Bytes)>,
+    /// Answers to commands of other hosts.
+    pub(super) answers: Vec<(SignalId, SignalAnswer)>,
+}
+
 /// What to say when a version is durable, or cannot be any more.
 pub(super) type Answer = Box<dyn FnOnce(Result<(), CommandError>) + Send>;
 
@@ -42,14 +56,17 @@ impl CommitFailure {
 
 impl Run {
     /// Queues events for the writer; waits only for room in its queue.
-    pub(super) async fn append(
+    pub(super) async fn write(
         &mut self,
         expected: u64,
         events: Vec<Recorded>,
-        blobs: Vec<(Digest, Bytes)>,
-        key: Option<StartKey>,
+        beside: Beside,
+        owner: Option<HostId>,
     ) {
         let version = self.execution.version;
+        if events.iter().any(|recorded| is_progress(&recorded.event)) {
+            self.crashes = 0;
+        }
         let checkpoints = events
             .iter()
             .filter_map(|recorded| self.inbox.follow(&self.execution, recorded))
@@ -58,13 +75,18 @@ impl Run {
         let append = Append {
             execution: self.execution.id,
             expected,
+            holder: std::mem::replace(&mut self.owner, owner),
+            owner,
+            crashes: self.crashes,
             events,
             summary: summary(&self.execution),
             wake_at: self.execution.wake_at().filter(|_| waiting),
             waiting,
-            key,
+            keep_days: self.execution.definition.keep_days,
+            key: beside.key,
             checkpoints,
-            blobs,
+            blobs: beside.blobs,
+            answers: beside.answers,
         };
         let commits = self.commits.clone();
         let done = move |result| {
@@ -139,15 +161,27 @@ impl Run {
     pub(super) fn lose(&mut self, failure: &CommitFailure) {
         self.abort_attempts();
         let error = match failure {
-            CommitFailure::Store(error) => error.clone(),
-            CommitFailure::Conflict | CommitFailure::Duplicate(_) => {
-                StoreError::Unavailable("the execution was changed by another host".to_owned())
-            }
+            CommitFailure::Store(error) => CommandError::Store(error.clone()),
+            CommitFailure::Conflict | CommitFailure::Duplicate(_) => CommandError::Moved,
         };
         for (_, answer) in self.answers.drain(..) {
-            answer(Err(CommandError::Store(error.clone())));
+            answer(Err(error.clone()));
         }
     }
+}
+
+/// Has something come of what a host did? What only begins or reports is no progress: a
+/// phase that ends its host may do so any number of times.
+fn is_progress(event: &Event) -> bool {
+    !matches!(
+        event,
+        Event::ExecutionCreated { .. }
+            | Event::FanOutExpanded { .. }
+            | Event::NodeStarted { .. }
+            | Event::NodeProgressed { .. }
+            | Event::NodeLogged { .. }
+            | Event::NodeSkipped { .. }
+    )
 }
 
 /// The summary row of an execution as it is now.

@@ -1,13 +1,13 @@
 //! Example facts and rows, from which the tests make theirs.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::{
     store::{
-        Append, CheckpointOutcome, CheckpointRow, CheckpointState, NewDefinition, StartKey, Store,
+        Append, CheckpointOutcome, CheckpointRow, CheckpointState, HostId, NewDefinition, StartKey, Store,
         Summary,
     },
     workflow::{
@@ -26,6 +26,19 @@ pub fn execution(number: u128) -> ExecutionId {
 
 pub fn checkpoint_id(number: u128) -> CheckpointId {
     CheckpointId(Uuid::from_u128((2 << 120) | number))
+}
+
+pub fn host_id(number: u128) -> HostId {
+    HostId(Uuid::from_u128((3 << 120) | number))
+}
+
+/// A host that is there.
+pub async fn host(store: &dyn Store, number: u128) -> HostId {
+    let host = host_id(number);
+    if let Some(cluster) = store.cluster() {
+        cluster.enter(host, Duration::from_hours(1)).await.unwrap();
+    }
+    host
 }
 
 pub fn workflow(name: &str) -> WorkflowId {
@@ -83,11 +96,16 @@ pub fn append(id: ExecutionId, expected: u64, events: Vec<Event>) -> Append {
             error: None,
         },
         events,
+        holder: None,
+        owner: None,
+        crashes: 0,
         wake_at: None,
         waiting: false,
+        keep_days: None,
         key: None,
         checkpoints: Vec::new(),
         blobs: Vec::new(),
+        answers: Vec::new(),
     }
 }
 

@@ -6,8 +6,8 @@ use serde_json::json;
 use super::{
     TestDatabase,
     examples::{
-        NOW, append, checkpoint, checkpoint_id, closed, define, document, execution, key, line,
-        lines, with_status, workflow,
+        NOW, append, checkpoint, checkpoint_id, closed, define, document, execution, key, line, lines,
+        with_status, workflow,
     },
     prepared,
 };
@@ -18,71 +18,6 @@ use crate::{
     },
     workflow::{CheckpointId, Digest, ExecutionId, ExecutionStatus, Timestamp},
 };
-
-async fn unfinished(store: &dyn Store) -> Vec<u128> {
-    let mut found: Vec<ExecutionId> = Vec::new();
-    loop {
-        let page = store.unfinished(found.last().copied(), 2).await.unwrap();
-        if page.is_empty() {
-            break;
-        }
-        assert!(page.len() <= 2);
-        found.extend(page);
-    }
-    numbers(&found)
-}
-
-async fn woken(store: &dyn Store, now: i64) -> Vec<u128> {
-    let all = numbers(&store.woken(Timestamp(now), 100).await.unwrap());
-    let first = numbers(&store.woken(Timestamp(now), 1).await.unwrap());
-    assert_eq!(first, all[..all.len().min(1)]);
-    all
-}
-
-fn numbers(ids: &[ExecutionId]) -> Vec<u128> {
-    ids.iter().map(|id| id.0.as_u128() & 0xffff).collect()
-}
-
-pub async fn what_needs_a_host_is_found(database: &dyn TestDatabase) {
-    use ExecutionStatus::{AwaitingCheckpoint, Cancelled, Completed, Pending, Running};
-    let store = prepared(database).await;
-    let state = |number, status, waiting, wake_at: Option<i64>| {
-        let mut append = with_status(lines(execution(number), 0, 1, ""), status);
-        append.waiting = waiting;
-        append.wake_at = wake_at.map(Timestamp);
-        append
-    };
-    let appends = [
-        state(1, Running, false, None),
-        state(2, AwaitingCheckpoint, true, None),
-        state(3, Running, true, Some(100)),
-        state(4, Pending, false, None),
-        state(5, AwaitingCheckpoint, true, Some(200)),
-        state(6, Completed, false, None),
-        state(7, Cancelled, true, None),
-        state(8, Running, true, Some(-5)),
-        state(9, AwaitingCheckpoint, false, None),
-    ];
-    assert_eq!(
-        store.commit(&appends).await.unwrap(),
-        vec![Appended::Committed; 9]
-    );
-    assert_eq!(unfinished(&*store).await, [1, 4, 9]);
-    assert_eq!(woken(&*store, -6).await, []);
-    assert_eq!(woken(&*store, 99).await, [8]);
-    assert_eq!(woken(&*store, 100).await, [8, 3]);
-    assert_eq!(woken(&*store, 1000).await, [8, 3, 5]);
-
-    let mut changes = [
-        with_status(lines(execution(1), 1, 1, ""), Completed),
-        lines(execution(3), 1, 1, ""),
-        lines(execution(4), 1, 1, ""),
-    ];
-    changes[2].waiting = true;
-    store.commit(&changes).await.unwrap();
-    assert_eq!(unfinished(&*store).await, [3, 9]);
-    assert_eq!(woken(&*store, 1000).await, [8, 5]);
-}
 
 async fn executions(store: &dyn Store, filter: &ExecutionFilter) -> Vec<u128> {
     let mut found: Vec<ExecutionId> = Vec::new();

@@ -10,14 +10,14 @@ use super::{
     TestDatabase,
     examples::{
         NOW, append, checkpoint, checkpoint_id, closed, define, definition, document, execution,
-        key, line, with_status, workflow,
+        host, host_id, key, line, with_status, workflow,
     },
     open,
 };
 use crate::{
     store::{
         Append, Appended, CheckpointFilter, CheckpointOutcome, CheckpointRow, CheckpointStatus,
-        ExecutionFilter, Keyed, Page, PutDefinition, Store, Summary,
+        ExecutionFilter, HostId, Keyed, Page, PutDefinition, Store, Summary,
     },
     workflow::{
         CheckpointId, Digest, Event, ExecutionId, ExecutionStatus, Recorded, Timestamp, Version,
@@ -32,6 +32,7 @@ const CASES: u32 = 48;
 const EXECUTIONS: u8 = 5;
 const KEYS: u8 = 3;
 const CHECKPOINTS: u8 = 4;
+const HOSTS: u8 = 2;
 const WORKFLOWS: [&str; 2] = ["flow", "other"];
 
 #[derive(Debug, Clone)]
@@ -57,6 +58,10 @@ struct Change {
     key: Option<u8>,
     checkpoint: Option<(u8, bool)>,
     blob: Option<u8>,
+    /// Before and after: right and nobody, unless they say otherwise.
+    holder: Option<u8>,
+    owner: Option<u8>,
+    crashes: u32,
 }
 
 fn json() -> impl Strategy<Value = Value> {
@@ -84,12 +89,18 @@ fn change() -> impl Strategy<Value = Change> {
         any::<bool>(),
         option::of(any::<i8>()),
     );
+    let hosts = (
+        option::weighted(0.1, 0..HOSTS),
+        option::weighted(0.5, 0..HOSTS),
+        0..3_u32,
+    );
     let beside = (
         option::weighted(0.3, 0..KEYS),
         option::weighted(0.3, (0..CHECKPOINTS, any::<bool>())),
         option::weighted(0.2, any::<u8>()),
     );
-    (place, vec(json(), 1..4), state, beside).prop_map(|(place, outputs, state, beside)| Change {
+    let all = (place, vec(json(), 1..4), state, beside, hosts);
+    all.prop_map(|(place, outputs, state, beside, hosts)| Change {
         execution: place.0,
         workflow: place.1,
         drift: place.2,
@@ -100,6 +111,9 @@ fn change() -> impl Strategy<Value = Change> {
         key: beside.0,
         checkpoint: beside.1,
         blob: beside.2,
+        holder: hosts.0,
+        owner: hosts.1,
+        crashes: hosts.2,
     })
 }
 
@@ -146,6 +160,10 @@ impl Model {
                 output: document(output),
             });
         let mut made = append(id, expected, outputs.chain([line("mark")]).collect());
+        let wrong = change.holder.map(|number| host_id(number.into()));
+        made.holder = wrong.or_else(|| self.owner(id));
+        made.owner = change.owner.map(|number| host_id(number.into()));
+        made.crashes = change.crashes;
         made = with_status(made, ExecutionStatus::ALL[change.status]);
         // What an execution is of never changes.
         let of = self
@@ -182,8 +200,14 @@ impl Model {
         found.map_or(0, |(last, _)| last.summary.version)
     }
 
+    fn owner(&self, id: ExecutionId) -> Option<HostId> {
+        self.executions.get(&id)?.0.owner
+    }
+
     fn commit(&mut self, append: &Append) -> Appended {
-        if self.version(append.execution) != append.expected {
+        let is_expected = self.version(append.execution) == append.expected
+            && (append.expected == 0 || self.owner(append.execution) == append.holder);
+        if !is_expected {
             return Appended::Conflict;
         }
         if let Some(start) = &append.key {
@@ -228,20 +252,19 @@ impl Model {
         Ok(u32::try_from(versions.len()).unwrap())
     }
 
-    fn unfinished(&self) -> Vec<ExecutionId> {
-        let is_unfinished = |last: &Append| !last.summary.status.is_over() && !last.waiting;
-        let found = self.executions.iter();
-        let found = found.filter(|(_, (last, _))| is_unfinished(last));
-        found.map(|(id, _)| *id).collect()
-    }
-
-    fn woken(&self, now: i64) -> Vec<ExecutionId> {
-        let found = self.executions.iter();
-        let mut found: Vec<_> = found
-            .filter_map(|(id, (last, _))| Some((last.wake_at.filter(|at| at.0 <= now)?, *id)))
-            .collect();
-        found.sort_unstable();
-        found.into_iter().map(|(_, id)| id).collect()
+    /// Gives a host what needs one.
+    fn claim(&mut self, host: HostId, now: i64) -> Vec<ExecutionId> {
+        let is_due = |last: &Append| {
+            let is_active = !last.summary.status.is_over() && !last.waiting;
+            is_active || last.wake_at.is_some_and(|at| at.0 <= now)
+        };
+        let free = self.executions.iter_mut();
+        free.filter(|(_, (last, _))| last.owner.is_none() && is_due(last))
+            .map(|(id, (last, _))| {
+                last.owner = Some(host);
+                *id
+            })
+            .collect()
     }
 
     fn executions(&self, filter: &ExecutionFilter) -> Vec<Summary> {
@@ -292,6 +315,10 @@ pub fn random_operations_agree_with_the_model<D: TestDatabase>(fresh: impl Fn() 
 async fn agree(database: &dyn TestDatabase, operations: Vec<Operation>) {
     let mut store = open(database).await;
     let mut model = Model::default();
+    let mut hosts = Vec::new();
+    for number in 0..HOSTS {
+        hosts.push(host(&*store, number.into()).await);
+    }
     for name in WORKFLOWS {
         define(&*store, name).await;
         model
@@ -328,6 +355,17 @@ async fn agree(database: &dyn TestDatabase, operations: Vec<Operation>) {
         }
     }
     check(&*store, &model).await;
+    for now in [-129, 0, 128] {
+        for host in &hosts {
+            let mut claimed = store.claim(*host, Timestamp(now), 1000).await.unwrap();
+            claimed.sort_unstable();
+            assert_eq!(claimed, model.claim(*host, now));
+        }
+    }
+    for (id, (last, _)) in &model.executions {
+        let journal = store.load(*id).await.unwrap().unwrap();
+        assert_eq!((journal.owner, journal.crashes), (last.owner, last.crashes));
+    }
     drop(store);
     store = open(database).await;
     check(&*store, &model).await;
@@ -338,11 +376,6 @@ async fn check(store: &dyn Store, model: &Model) {
     for (id, (last, events)) in &model.executions {
         let journal = store.load(*id).await.unwrap().unwrap();
         assert_eq!((&journal.summary, &journal.events), (&last.summary, events));
-    }
-    assert_eq!(store.unfinished(None, 1000).await, Ok(model.unfinished()));
-    for now in [-129, 0, 50, 128] {
-        let found = store.woken(Timestamp(now), 1000).await;
-        assert_eq!(found, Ok(model.woken(now)));
     }
     for (name, versions) in &model.definitions {
         let queries = store.queries();

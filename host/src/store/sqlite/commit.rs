@@ -15,7 +15,11 @@ use serde::Serialize;
 use sqlx::{Either, Executor, FromRow, Row, SqliteConnection, query, query_as, query_scalar};
 use uuid::Uuid;
 
-use super::error::{message, unavailable};
+use super::{
+    error::{message, unavailable},
+    owners::owner,
+    read::bytes,
+};
 use crate::{
     store::{
         Append, Appended, StoreError,
@@ -65,6 +69,9 @@ struct Create<'a>(
     bool,
     Option<&'a str>,
     Option<String>,
+    Option<String>,
+    u32,
+    Option<u32>,
 );
 
 /// What changes in a row of `executions`, likewise.
@@ -79,6 +86,10 @@ struct Advance<'a>(
     Option<String>,
     Option<i64>,
     bool,
+    Option<String>,
+    Option<String>,
+    u32,
+    Option<u32>,
 );
 
 /// Begins the transaction and compares and sets all executions.
@@ -121,6 +132,9 @@ fn create_row(append: &Append) -> Create<'_> {
         append.waiting,
         key.map(|start| start.key.as_str()),
         key.map(|start| start.request.to_string()),
+        append.owner.map(owner),
+        append.crashes,
+        append.keep_days,
     )
 }
 
@@ -136,6 +150,10 @@ fn advance_row(append: &Append) -> Advance<'_> {
         summary.error.as_deref().map(plain),
         append.wake_at.map(ms),
         append.waiting,
+        append.holder.map(owner),
+        append.owner.map(owner),
+        append.crashes,
+        append.keep_days,
     )
 }
 
@@ -233,13 +251,16 @@ async fn put_blobs(
     connection: &mut SqliteConnection,
     appends: impl Iterator<Item = &Append>,
 ) -> Result<(), StoreError> {
-    for (digest, data) in appends.flat_map(|append| &append.blobs) {
-        query(include_str!("sql/put_blob.sql"))
-            .bind(digest.0.to_vec())
-            .bind(data.to_vec())
-            .execute(&mut *connection)
-            .await
-            .map_err(unavailable)?;
+    for append in appends {
+        for (digest, data) in &append.blobs {
+            query(include_str!("sql/put_blob.sql"))
+                .bind(digest.0.to_vec())
+                .bind(data.to_vec())
+                .bind(bytes(append.execution.0))
+                .execute(&mut *connection)
+                .await
+                .map_err(unavailable)?;
+        }
     }
     Ok(())
 }

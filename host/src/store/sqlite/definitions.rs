@@ -5,8 +5,8 @@ use sqlx::{Connection, SqliteConnection, query, query_as};
 use super::error::unavailable;
 use crate::{
     store::{
-        NewDefinition, PutDefinition, StoreError, StoredDefinition,
-        codec::{DefinitionRow, encode_document, plain},
+        NewDefinition, PutDefinition, StoreError,
+        codec::{DefinitionRow, encode_document},
     },
     workflow::Version,
 };
@@ -36,14 +36,7 @@ pub(super) async fn put(
         transaction.rollback().await.map_err(unavailable)?;
         return Ok(PutDefinition::Stored(latest));
     }
-    let stored = StoredDefinition {
-        workflow: new.workflow,
-        version: Version(version + 1),
-        name: plain(&new.name),
-        description: plain(&new.description),
-        document: new.document,
-        created_at: new.at,
-    };
+    let stored = new.stored_as(Version(version + 1));
     query(include_str!("sql/put_definition.sql"))
         .bind(stored.workflow.as_str())
         .bind(stored.version.0)

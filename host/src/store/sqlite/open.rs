@@ -9,7 +9,7 @@ use std::{
 use sqlx::{
     ConnectOptions, Connection, Error, SqliteConnection,
     migrate::{MigrateError, Migrator},
-    query_scalar,
+    query, query_scalar,
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
 use tokio::sync::Mutex;
@@ -56,6 +56,10 @@ pub(super) async fn open(url: &str) -> Result<SqliteStore, StoreError> {
         .run(&mut writer)
         .await
         .map_err(|error| migrate_error(&path, error))?;
+    query(include_str!("sql/orphan.sql"))
+        .execute(&mut writer)
+        .await
+        .map_err(at)?;
 
     let readers = SqlitePoolOptions::new()
         .max_connections(READERS)

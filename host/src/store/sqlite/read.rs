@@ -1,4 +1,4 @@
-//! Reading: journals, what is due, and the read models.
+//! Reading: journals and the read models.
 
 use async_trait::async_trait;
 use futures::TryStreamExt;
@@ -11,7 +11,8 @@ use crate::{
         CheckpointFilter, CheckpointRow, ExecutionFilter, Journal, Keyed, Page, Queries,
         StoreError, StoredDefinition, Summary,
         codec::{
-            CheckpointColumns, DefinitionRow, EventRow, KeyedRow, SummaryRow, corrupt, decode_id,
+            CheckpointColumns, DefinitionRow, EventRow, JournalRow, KeyedRow, SummaryRow, corrupt,
+            whole,
         },
     },
     workflow::{CheckpointId, ExecutionId, Recorded, Timestamp, Version, WorkflowId},
@@ -23,18 +24,17 @@ pub(super) async fn load(
     readers: &SqlitePool,
     execution: ExecutionId,
 ) -> Result<Option<Journal>, StoreError> {
-    let Some(summary) = summary(readers, execution).await? else {
+    let row: Option<JournalRow> = query_as(include_str!("sql/journal.sql"))
+        .bind(bytes(execution.0))
+        .fetch_optional(readers)
+        .await
+        .map_err(unavailable)?;
+    let Some(row) = row else {
         return Ok(None);
     };
-    let version = i64::try_from(summary.version).unwrap_or(i64::MAX);
-    let events = events(readers, execution, 0, version, u32::MAX).await?;
-    if events.len() as u64 != summary.version {
-        return Err(corrupt(
-            format!("execution {execution}"),
-            format!("{} events of {}", events.len(), summary.version),
-        ));
-    }
-    Ok(Some(Journal { summary, events }))
+    let last = row.summary.version;
+    let events = events(readers, execution, 0, last, u32::MAX).await?;
+    row.decode(events).map(Some)
 }
 
 /// Events after `after` and up to `last`, without a gap.
@@ -45,58 +45,14 @@ pub(super) async fn events(
     last: i64,
     limit: u32,
 ) -> Result<Vec<Recorded>, StoreError> {
-    let mut rows = query_as::<_, EventRow>(include_str!("sql/events.sql"))
+    let rows = query_as::<_, EventRow>(include_str!("sql/events.sql"))
         .bind(bytes(execution.0))
         .bind(i64::try_from(after).unwrap_or(i64::MAX))
         .bind(last)
         .bind(limit)
-        .fetch(readers);
-    let mut events = Vec::new();
-    let mut expected = after;
-    while let Some(row) = rows.try_next().await.map_err(unavailable)? {
-        let event = row.decode(execution)?;
-        expected += 1;
-        if event.seq != expected {
-            return Err(corrupt(
-                format!("event {expected} of execution {execution}"),
-                format!("missing before event {}", event.seq),
-            ));
-        }
-        events.push(event);
-    }
-    Ok(events)
-}
-
-pub(super) async fn unfinished(
-    readers: &SqlitePool,
-    after: Option<ExecutionId>,
-    limit: u32,
-) -> Result<Vec<ExecutionId>, StoreError> {
-    let ids: Vec<Vec<u8>> = query_scalar(include_str!("sql/unfinished.sql"))
-        .bind(bytes(after.map_or(Uuid::nil(), |after| after.0)))
-        .bind(limit)
-        .fetch_all(readers)
-        .await
-        .map_err(unavailable)?;
-    ids.iter()
-        .map(|id| decode_id(id).map(ExecutionId))
-        .collect()
-}
-
-pub(super) async fn woken(
-    readers: &SqlitePool,
-    now: Timestamp,
-    limit: u32,
-) -> Result<Vec<ExecutionId>, StoreError> {
-    let ids: Vec<Vec<u8>> = query_scalar(include_str!("sql/woken.sql"))
-        .bind(now.0)
-        .bind(limit)
-        .fetch_all(readers)
-        .await
-        .map_err(unavailable)?;
-    ids.iter()
-        .map(|id| decode_id(id).map(ExecutionId))
-        .collect()
+        .fetch(readers)
+        .map_err(unavailable);
+    whole(rows, execution, after).await
 }
 
 #[async_trait]
@@ -198,6 +154,17 @@ impl Queries for SqliteStore {
         row.map(DefinitionRow::decode).transpose()
     }
 
+    async fn latest_version(&self, workflow: &WorkflowId) -> Result<Option<Version>, StoreError> {
+        let version: Option<i64> = query_scalar(include_str!("sql/latest_version.sql"))
+            .bind(workflow.as_str())
+            .fetch_one(&self.readers)
+            .await
+            .map_err(unavailable)?;
+        let version = version.map(u32::try_from).transpose();
+        let version = version.map_err(|error| corrupt(format!("workflow {workflow}"), error))?;
+        Ok(version.map(Version))
+    }
+
     async fn definitions(
         &self,
         page: Page<WorkflowId>,
@@ -244,6 +211,6 @@ async fn summary(readers: &SqlitePool, id: ExecutionId) -> Result<Option<Summary
     row.map(SummaryRow::decode).transpose()
 }
 
-fn bytes(id: Uuid) -> Vec<u8> {
+pub(super) fn bytes(id: Uuid) -> Vec<u8> {
     id.into_bytes().to_vec()
 }

@@ -168,7 +168,7 @@ async fn a_newer_schema_is_refused() {
     assert!(
         error
             .to_string()
-            .contains("has migration 9999, the last known one is 1"),
+            .contains("has migration 9999, the last known one is 3"),
         "{error}"
     );
 }
@@ -288,8 +288,17 @@ async fn every_query_has_its_index() {
             "definitions",
             "COVERING INDEX definitions_first (workflow>?)",
         ),
-        ("unfinished", "INDEX executions_active (id>?)"),
-        ("woken", "INDEX executions_waking (wake_at<?)"),
+        ("claim", "PRIMARY KEY (id=?)"),
+        ("claim", "INDEX executions_adrift"),
+        ("claim", "INDEX executions_waking (wake_at<?)"),
+        ("journal", "PRIMARY KEY (id=?)"),
+        ("latest_version", "definitions_1 (workflow=?)"),
+        ("leave", "INDEX executions_owned (owner=?)"),
+        ("orphan", "INDEX executions_owned"),
+        ("release", "PRIMARY KEY (id=?)"),
+        ("take", "PRIMARY KEY (id=?)"),
+        ("work_due", "INDEX executions_adrift"),
+        ("work_due", "INDEX executions_waking (wake_at<?)"),
         ("events", "journal_1 (execution=? AND seq>? AND seq<?)"),
         ("execution", "PRIMARY KEY (id=?)"),
         (

@@ -18,7 +18,7 @@ use tokio::sync::{Semaphore, oneshot};
 use super::*;
 use crate::{
     store::{
-        Journal, NewDefinition, PutDefinition, Queries,
+        Cluster, HostId, Journal, NewDefinition, PutDefinition, Queries,
         conformance::examples::{
             NOW, append, checkpoint, checkpoint_id, closed, define, document, execution, key, lines,
         },
@@ -33,7 +33,14 @@ struct Gate {
     open: Semaphore,
     /// Executions and numbers of events of each commit.
     batches: StdMutex<Vec<Vec<(ExecutionId, usize)>>>,
-    failures: StdMutex<Vec<StoreError>>,
+    failures: StdMutex<Vec<Failure>>,
+}
+
+/// How a commit fails.
+struct Failure {
+    error: StoreError,
+    /// Did it happen all the same?
+    is_written: bool,
 }
 
 #[async_trait]
@@ -46,7 +53,12 @@ impl Store for Gate {
         self.open.acquire().await.unwrap().forget();
         let failure = self.failures.lock().unwrap().pop();
         match failure {
-            Some(failure) => Err(failure),
+            Some(Failure { error, is_written }) => {
+                if is_written {
+                    self.inner.commit(appends).await?;
+                }
+                Err(error)
+            }
             None => self.inner.commit(appends).await,
         }
     }
@@ -61,15 +73,22 @@ impl Store for Gate {
     ) -> Result<Vec<Recorded>, StoreError> {
         self.inner.events(execution, after, limit).await
     }
-    async fn unfinished(
+    async fn claim(
         &self,
-        after: Option<ExecutionId>,
+        host: HostId,
+        now: Timestamp,
         limit: u32,
     ) -> Result<Vec<ExecutionId>, StoreError> {
-        self.inner.unfinished(after, limit).await
+        self.inner.claim(host, now, limit).await
     }
-    async fn woken(&self, now: Timestamp, limit: u32) -> Result<Vec<ExecutionId>, StoreError> {
-        self.inner.woken(now, limit).await
+    async fn take(&self, host: HostId, execution: ExecutionId) -> Result<bool, StoreError> {
+        self.inner.take(host, execution).await
+    }
+    async fn release(&self, host: HostId, execution: ExecutionId) -> Result<(), StoreError> {
+        self.inner.release(host, execution).await
+    }
+    async fn leave(&self, host: HostId) -> Result<(), StoreError> {
+        self.inner.leave(host).await
     }
     async fn put_definition(
         &self,
@@ -89,6 +108,9 @@ impl Store for Gate {
     }
     fn queries(&self) -> &dyn Queries {
         self.inner.queries()
+    }
+    fn cluster(&self) -> Option<&dyn Cluster> {
+        self.inner.cluster()
     }
 }
 
@@ -135,7 +157,8 @@ impl Harness {
         self.gate.open.add_permits(commits);
     }
 
-    fn fail_next(&self, failure: StoreError) {
+    fn fail_next(&self, error: StoreError, is_written: bool) {
+        let failure = Failure { error, is_written };
         self.gate.failures.lock().unwrap().push(failure);
     }
 
@@ -221,7 +244,7 @@ async fn what_gathers_is_one_commit_and_one_append_per_execution() {
     for text in ["first", "second"] {
         assert!(store.blob(blob(text).0).await.unwrap().is_some());
     }
-    let woken = |now| store.woken(Timestamp(now), 10);
+    let woken = |now| store.claim(HostId(uuid::Uuid::nil()), Timestamp(now), 10);
     assert!(!woken(4).await.unwrap().contains(&a));
     assert!(woken(5).await.unwrap().contains(&a));
     eventually(|| harness.is_forgotten()).await;
@@ -283,26 +306,75 @@ async fn a_duplicate_start_takes_what_followed_it_along() {
 }
 
 #[tokio::test]
-async fn an_error_is_everybodys_and_the_next_batch_goes_on() {
-    for failure in [
-        StoreError::Unavailable("busy".into()),
-        StoreError::Uncertain("gone".into()),
-    ] {
+async fn a_start_is_refused_when_the_database_is_away_and_the_next_batch_goes_on() {
+    let harness = Harness::new().await;
+    harness.occupy(1).await;
+    let first = harness.append(lines(execution(1), 0, 1, "")).await;
+    let other = harness.append(lines(execution(2), 0, 1, "")).await;
+    harness.pass(1);
+    eventually(|| harness.commits() == 2).await;
+    let behind = harness.append(lines(execution(1), 1, 1, "")).await;
+    let stranger = harness.append(lines(execution(3), 0, 1, "")).await;
+    let failure = StoreError::Unavailable("busy".into());
+    harness.fail_next(failure.clone(), false);
+    harness.pass(9);
+    let failed = Err(failure);
+    assert_eq!(outcomes([first, other, behind]).await, vec![failed; 3]);
+    assert_eq!(outcomes([stranger]).await, [Ok(Committed)]);
+    let again = harness.append(lines(execution(1), 0, 2, "")).await;
+    assert_eq!(outcomes([again]).await, [Ok(Committed)]);
+    eventually(|| harness.is_forgotten()).await;
+}
+
+#[tokio::test]
+async fn what_runs_waits_for_a_database_that_is_away() {
+    let harness = Harness::new().await;
+    let (a, b) = (execution(1), execution(2));
+    let inner = &harness.gate.inner;
+    inner.commit(&[lines(a, 0, 2, "")]).await.unwrap();
+    harness.occupy(1).await;
+    let told = harness.append(lines(a, 2, 1, "")).await;
+    let start = harness.append(lines(b, 0, 1, "")).await;
+    for _ in 0..3 {
+        harness.fail_next(StoreError::Unavailable("away".into()), false);
+    }
+    // The commit that occupied the writer fails as well, and is a start.
+    harness.pass(9);
+    let outcome = outcomes([told, start]).await;
+    let away = Err(StoreError::Unavailable("away".into()));
+    assert_eq!(outcome, [Ok(Committed), away]);
+    assert_eq!(inner.load(a).await.unwrap().unwrap().summary.version, 3);
+    assert_eq!(inner.load(b).await, Ok(None));
+}
+
+#[tokio::test]
+async fn an_uncertain_outcome_is_found_out() {
+    for is_written in [true, false] {
         let harness = Harness::new().await;
         harness.occupy(1).await;
-        let first = harness.append(lines(execution(1), 0, 1, "")).await;
-        let other = harness.append(lines(execution(2), 0, 1, "")).await;
+        let inner = &harness.gate.inner;
+        inner.commit(&[lines(execution(3), 0, 2, "")]).await.unwrap();
+        let start = harness.append(lines(execution(1), 0, 1, "")).await;
+        let mut keyed = lines(execution(2), 0, 1, "");
+        keyed.key = Some(key("k", "r"));
+        let keyed = harness.append(keyed).await;
+        let next = harness.append(lines(execution(3), 2, 1, "")).await;
+        // Of another host, in whose place somebody else has written.
+        let lost = harness.append(lines(execution(4), 1, 1, "")).await;
         harness.pass(1);
         eventually(|| harness.commits() == 2).await;
-        let behind = harness.append(lines(execution(1), 1, 1, "")).await;
-        let stranger = harness.append(lines(execution(3), 0, 1, "")).await;
-        harness.fail_next(failure.clone());
+        harness.fail_next(StoreError::Uncertain("the connection broke".into()), is_written);
         harness.pass(9);
-        let failed = Err(failure);
-        assert_eq!(outcomes([first, other, behind]).await, vec![failed; 3]);
-        assert_eq!(outcomes([stranger]).await, [Ok(Committed)]);
-        let again = harness.append(lines(execution(1), 0, 2, "")).await;
-        assert_eq!(outcomes([again]).await, [Ok(Committed)]);
+        let outcome = outcomes([start, keyed, next, lost]).await;
+        assert_eq!(
+            outcome,
+            [Ok(Committed), Ok(Committed), Ok(Committed), Ok(Conflict)],
+            "{is_written}"
+        );
+        for (number, version) in [(1, 1), (2, 1), (3, 3)] {
+            let journal = inner.load(execution(number)).await.unwrap().unwrap();
+            assert_eq!(journal.summary.version, version);
+        }
         eventually(|| harness.is_forgotten()).await;
     }
 }

@@ -22,6 +22,8 @@ const TEXT_CHARACTERS_MAX: usize = 10_000;
 const DURATION_SECONDS_MAX: f64 = 31_536_000.0;
 /// Longest retry delay, in milliseconds: a day.
 const RETRY_DELAY_MS_MAX: u64 = 86_400_000;
+/// Longest time to keep an execution after its end: a hundred years.
+const KEEP_DAYS_MAX: u64 = 36_500;
 /// Deadline of an execution when nobody says otherwise.
 const TIMEOUT_DEFAULT: Duration = Duration::from_hours(2);
 
@@ -128,6 +130,7 @@ fn definition(document: &Value, violations: &mut Violations) -> Option<(Definiti
     let input_schema = document_of(&mut fields, "input_schema");
     let timeout = seconds(&mut fields, "timeout_seconds").unwrap_or(TIMEOUT_DEFAULT);
     let max_parallel = fields.whole("max_parallel", 1..=1000).unwrap_or(16);
+    let keep_days = fields.whole("keep_days", 0..=KEEP_DAYS_MAX);
     let on_failure = fields
         .choice(
             "on_failure",
@@ -163,6 +166,7 @@ fn definition(document: &Value, violations: &mut Violations) -> Option<(Definiti
         input_schema,
         timeout,
         max_parallel,
+        keep_days,
         on_failure,
         nodes: linked.nodes,
         output,

@@ -104,14 +104,8 @@ impl Execution {
             }
             Input::Finished(result) => self.finished(result, now, &mut step)?,
             Input::Tick => self.fire(now, &mut step)?,
-            Input::Cancel { reason } => self.cancel_all(reason, now, &mut step)?,
-            Input::Resume { timeout } => self.resume_with(timeout, now, &mut step)?,
-            Input::Resolve {
-                checkpoint,
-                decision,
-                notes,
-                by,
-            } => self.resolved(checkpoint, decision, notes, by, now, &mut step)?,
+            Input::Abandon { crashes } => self.abandon(crashes, now, &mut step)?,
+            Input::Command(command) => self.command(command, now, &mut step)?,
         }
         self.follow_up(now, &mut step)?;
         Ok(step)

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use super::IllegalTransition;
 use crate::workflow::{
     ArtifactRef, CheckpointId, DEPTH_MAX, Decision, ExecutionStatus, Failure, Json, Level,
@@ -55,17 +57,30 @@ pub enum Input {
     Finished(Result<Json, Failure>),
     /// Time has passed.
     Tick,
-    /// Somebody wants it to end.
+    /// Hosts keep ending while they run it.
+    Abandon {
+        /// How many in a row.
+        crashes: u32,
+    },
+    /// Somebody wants something of it.
+    Command(Command),
+}
+
+/// What people want of an execution.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "command", rename_all = "snake_case")]
+pub enum Command {
+    /// It is to end.
     Cancel {
         /// Why.
         reason: String,
     },
-    /// Somebody wants it to go on.
+    /// It is to go on.
     Resume {
         /// From now to the new deadline.
         timeout: Duration,
     },
-    /// Somebody decided at a checkpoint.
+    /// A decision at a checkpoint.
     Resolve {
         /// Which one.
         checkpoint: CheckpointId,

@@ -1,15 +1,52 @@
-//! What people want of an execution: that it ends, goes on, or how they decide.
+//! What people want of an execution: that it ends, goes on, or how they decide. And
+//! giving it up.
 
 use std::time::Duration;
 
 use super::{Execution, check_depth};
 use crate::workflow::{
-    CheckpointId, Decision, Event, ExecutionStatus, Timestamp,
-    execution::{Refusal, Stage, Step},
+    CheckpointId, Decision, Event, ExecutionStatus, Failure, FailureKind, Timestamp,
+    execution::{Command, Refusal, Stage, Step},
 };
 
 impl Execution {
-    pub(super) fn cancel_all(
+    pub(super) fn command(
+        &mut self,
+        command: Command,
+        now: Timestamp,
+        step: &mut Step,
+    ) -> Result<(), Refusal> {
+        match command {
+            Command::Cancel { reason } => self.cancel_all(reason, now, step),
+            Command::Resume { timeout } => self.resume_with(timeout, now, step),
+            Command::Resolve {
+                checkpoint,
+                decision,
+                notes,
+                by,
+            } => self.resolved(checkpoint, decision, notes, by, now, step),
+        }
+    }
+
+    /// Ends an execution that nothing comes of but crashes. It can be resumed.
+    pub(super) fn abandon(
+        &mut self,
+        crashes: u32,
+        now: Timestamp,
+        step: &mut Step,
+    ) -> Result<(), Refusal> {
+        if self.is_over() {
+            return Ok(());
+        }
+        let message = format!(
+            "given up: {crashes} hosts in a row ended while they ran it, and nothing came of it"
+        );
+        let error = Failure::new(FailureKind::Crashed, message);
+        self.cancel_active(now, step)?;
+        self.record(Event::ExecutionFailed { error }, now, step)
+    }
+
+    fn cancel_all(
         &mut self,
         reason: String,
         now: Timestamp,
@@ -25,7 +62,7 @@ impl Execution {
         }
     }
 
-    pub(super) fn resume_with(
+    fn resume_with(
         &mut self,
         timeout: Duration,
         now: Timestamp,
@@ -39,7 +76,7 @@ impl Execution {
         self.record(Event::ExecutionResumed { deadline }, now, step)
     }
 
-    pub(super) fn resolved(
+    fn resolved(
         &mut self,
         checkpoint: CheckpointId,
         decision: Decision,

@@ -10,7 +10,7 @@ use super::{
     simulator::Simulator, world::worlds,
 };
 use crate::workflow::{
-    CheckpointId, Decision, Event, Execution, Failure, FailureKind, Input, Level, NodeId,
+    CheckpointId, Command, Decision, Event, Execution, Failure, FailureKind, Input, Level, NodeId,
     NodeIndex, Prepared, Recorded, Timestamp,
 };
 
@@ -207,19 +207,19 @@ impl Wild {
                 level: Level::Debug,
                 message: String::new(),
             },
-            13 => Input::Cancel {
+            13 => Input::Command(Command::Cancel {
                 reason: String::new(),
-            },
-            14 => Input::Resume {
+            }),
+            14 => Input::Command(Command::Resume {
                 timeout: Duration::from_millis(u64::from(self.attempt) * 50),
-            },
+            }),
             15 => Input::Tick,
-            _ => Input::Resolve {
+            _ => Input::Command(Command::Resolve {
                 checkpoint: self.checkpoint(execution),
                 decision: self.decision(),
                 notes: None,
                 by: None,
-            },
+            }),
         }
     }
 }

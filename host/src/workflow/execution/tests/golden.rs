@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::{START, created, define, execution_id, json_of};
 use crate::workflow::{
-    Action, Decision, Execution, Failure, FailureKind, Input, NodeIndex, Prepared, Recorded, Step,
+    Action, Command, Decision, Execution, Failure, FailureKind, Input, NodeIndex, Prepared, Recorded, Step,
     Timestamp,
 };
 
@@ -34,12 +34,12 @@ fn the_journal_is_as_it_was_written_down() {
             answer(&queue.remove(0))
         } else if let Some(&checkpoint) = execution.checkpoints.keys().next() {
             let content = json_of(json!("better"));
-            Input::Resolve {
+            Input::Command(Command::Resolve {
                 checkpoint,
                 decision: Decision::Edit { content },
                 notes: Some("clearer now".to_owned()),
                 by: Some("ada".to_owned()),
-            }
+            })
         } else {
             now = execution.wake_at().unwrap();
             Input::Tick

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::{START, created, define, execution_id, json_of};
 use crate::workflow::{
-    Action, Decision, Definition, Execution, ExecutionStatus, ITEMS_MAX, Input, NODES_MAX,
+    Action, Command, Decision, Definition, Execution, ExecutionStatus, ITEMS_MAX, Input, NODES_MAX,
     NodeIndex, Prepared, Recorded,
 };
 
@@ -40,7 +40,7 @@ fn run(definition: &Arc<Definition>) -> (Execution, Vec<Recorded>) {
                 }
             }
             Some(Action::Finish) => Input::Finished(Ok(json_of(json!("done")))),
-            None => Input::Resolve {
+            None => Input::Command(Command::Resolve {
                 checkpoint: *execution
                     .checkpoints
                     .keys()
@@ -49,7 +49,7 @@ fn run(definition: &Arc<Definition>) -> (Execution, Vec<Recorded>) {
                 decision: Decision::Approve,
                 notes: None,
                 by: None,
-            },
+            }),
         };
         let step = execution.handle(input, START).unwrap();
         // Whoever writes the journal asks for these after every step.
@@ -75,9 +75,9 @@ fn check(document: &Value, events: usize) {
     let mut half = Execution::fold(execution_id(), definition, &journal[..events / 2]).unwrap();
     half.recover(START).unwrap();
     half.handle(
-        Input::Cancel {
+        Input::Command(Command::Cancel {
             reason: String::new(),
-        },
+        }),
         START,
     )
     .unwrap();

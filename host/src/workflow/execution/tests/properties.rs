@@ -11,7 +11,7 @@ use super::{
     simulator::Simulator,
     world::{World, worlds},
 };
-use crate::workflow::{Execution, ExecutionStatus, Input, NodeStatus, execution::NodeState};
+use crate::workflow::{Command, Execution, ExecutionStatus, Input, NodeStatus, execution::NodeState};
 
 pub(super) fn cases(count: u32) -> ProptestConfig {
     ProptestConfig {
@@ -106,14 +106,14 @@ proptest! {
                 }
             }
             if !simulator.execution.is_over() {
-                simulator.handle(Input::Cancel { reason: "enough".to_owned() });
+                simulator.handle(Input::Command(Command::Cancel { reason: "enough".to_owned() }));
                 prop_assert_eq!(simulator.execution.status(), ExecutionStatus::Cancelled);
             }
             if crashes {
                 simulator.crash();
             }
             if simulator.execution.status() != ExecutionStatus::Completed {
-                simulator.handle(Input::Resume { timeout: Duration::from_secs(1_000_000) });
+                simulator.handle(Input::Command(Command::Resume { timeout: Duration::from_secs(1_000_000) }));
                 prop_assert!(!simulator.execution.is_over() || simulator.execution.error().is_some());
             }
         }

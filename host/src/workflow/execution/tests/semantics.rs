@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::{START, execution_id, json_of, story::Story};
 use crate::workflow::{
-    Action, DEPTH_MAX, Decision, Event, Execution, ExecutionStatus, FailureKind, Input, Json,
+    Action, Command, DEPTH_MAX, Decision, Event, Execution, ExecutionStatus, FailureKind, Input, Json,
     NodeIndex, NodeState, NodeStatus, Prepared, ROUNDS_MAX, Refusal, Stage,
 };
 
@@ -19,9 +19,9 @@ fn run(node: u32, attempt: u32) -> Action {
 }
 
 fn cancel() -> Input {
-    Input::Cancel {
+    Input::Command(Command::Cancel {
         reason: "enough".to_owned(),
-    }
+    })
 }
 
 fn nested(levels: usize) -> Value {
@@ -282,9 +282,9 @@ fn answers_that_come_too_late_are_dropped() {
 #[test]
 fn commands_that_do_not_fit_are_refused() {
     let (mut story, _) = Story::of(&json!([{"id": "a", "phase": "p"}]));
-    let resume = || Input::Resume {
+    let resume = || Input::Command(Command::Resume {
         timeout: Duration::ZERO,
-    };
+    });
     assert_eq!(
         story.refused(resume()),
         Refusal::NotResumable(ExecutionStatus::Running)

@@ -9,7 +9,7 @@ use super::{
     world::{Choices, World},
 };
 use crate::workflow::{
-    Action, CheckpointId, Definition, Execution, Input, Level, NodeIndex, Recorded, Stage, Step,
+    Action, CheckpointId, Command, Definition, Execution, Input, Level, NodeIndex, Recorded, Stage, Step,
     Timestamp,
 };
 
@@ -256,11 +256,11 @@ impl Simulator {
         let round = self.execution.node(node).round;
         let answer = self.world.answer(&self.execution.definition, node, round);
         let answer = answer.expect("somebody decides");
-        self.handle(Input::Resolve {
+        self.handle(Input::Command(Command::Resolve {
             checkpoint,
             decision: answer.decision,
             notes: answer.notes,
             by: None,
-        });
+        }));
     }
 }

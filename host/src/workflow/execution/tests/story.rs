@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::{START, created, define, execution_id, json_of};
 use crate::workflow::{
-    Action, CheckpointId, Decision, Execution, ExecutionStatus, Failure, FailureKind, Input,
+    Action, CheckpointId, Command, Decision, Execution, ExecutionStatus, Failure, FailureKind, Input,
     NodeIndex, Recorded, Refusal, Step, Timestamp,
 };
 
@@ -100,18 +100,18 @@ impl Story {
     pub(super) fn resolution(&self, decision: Decision, notes: Option<&str>) -> Input {
         let checkpoint = self.checkpoint();
         let notes = notes.map(str::to_owned);
-        Input::Resolve {
+        Input::Command(Command::Resolve {
             checkpoint,
             decision,
             notes,
             by: None,
-        }
+        })
     }
 
     pub(super) fn resume(&mut self) -> Vec<Action> {
-        self.input(Input::Resume {
+        self.input(Input::Command(Command::Resume {
             timeout: Duration::from_mins(1),
-        })
+        }))
     }
 
     pub(super) fn status(&self) -> ExecutionStatus {

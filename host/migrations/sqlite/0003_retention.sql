@@ -1,0 +1,20 @@
+-- What may be removed, and when.
+
+-- Which executions refer to a blob: it goes with the last of them.
+CREATE TABLE blob_uses (
+    digest    BLOB NOT NULL CHECK (length(digest) = 32),
+    execution BLOB NOT NULL REFERENCES executions (id) ON DELETE CASCADE,
+    PRIMARY KEY (digest, execution)
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX blob_uses_by_execution ON blob_uses (execution);
+
+INSERT OR IGNORE INTO blob_uses (digest, execution)
+SELECT unhex(artifact.value ->> 'digest'), journal.execution
+FROM journal, json_each(journal.payload, '$.artifacts') AS artifact
+WHERE journal.kind = 'node_succeeded';
+
+-- Days to keep an execution after its end; none: as long as the operator says.
+ALTER TABLE executions ADD COLUMN keep_days INTEGER CHECK (keep_days >= 0);
+
+CREATE INDEX executions_ended ON executions (ended_at, id) WHERE ended_at IS NOT NULL;

@@ -1,0 +1,55 @@
+//! Storing definitions.
+
+use sqlx::{Connection, PgConnection, query, query_as};
+
+use super::error::{uncertain, unavailable};
+use crate::{
+    store::{
+        NewDefinition, PutDefinition, StoreError,
+        codec::{DefinitionRow, encode_document},
+    },
+    workflow::Version,
+};
+
+/// In one transaction: looks at the latest version, and adds the next one. Whoever puts
+/// the same workflow at the same time waits.
+pub(super) async fn put(
+    connection: &mut PgConnection,
+    new: NewDefinition,
+    expected: Option<u32>,
+) -> Result<PutDefinition, StoreError> {
+    let mut transaction = connection.begin().await.map_err(unavailable)?;
+    query(include_str!("sql/lock_workflow.sql"))
+        .bind(new.workflow.as_str())
+        .execute(&mut *transaction)
+        .await
+        .map_err(unavailable)?;
+    let latest: Option<DefinitionRow> = query_as(include_str!("sql/definition_latest.sql"))
+        .bind(new.workflow.as_str())
+        .fetch_optional(&mut *transaction)
+        .await
+        .map_err(unavailable)?;
+    let latest = latest.map(DefinitionRow::decode).transpose()?;
+    let version = latest.as_ref().map_or(0, |latest| latest.version.0);
+    if expected.is_some_and(|expected| expected != version) {
+        transaction.rollback().await.map_err(unavailable)?;
+        return Ok(PutDefinition::Stale(version));
+    }
+    if let Some(latest) = latest.filter(|latest| latest.document == new.document) {
+        transaction.rollback().await.map_err(unavailable)?;
+        return Ok(PutDefinition::Stored(latest));
+    }
+    let stored = new.stored_as(Version(version + 1));
+    query(include_str!("sql/put_definition.sql"))
+        .bind(stored.workflow.as_str())
+        .bind(i64::from(stored.version.0))
+        .bind(&stored.name)
+        .bind(&stored.description)
+        .bind(encode_document(&stored.document)?)
+        .bind(stored.created_at.0)
+        .execute(&mut *transaction)
+        .await
+        .map_err(unavailable)?;
+    transaction.commit().await.map_err(uncertain)?;
+    Ok(PutDefinition::Stored(stored))
+}

@@ -1,0 +1,235 @@
+//! Reading: journals and the read models.
+
+use async_trait::async_trait;
+use futures::TryStreamExt;
+use sqlx::{PgConnection, query_as, query_scalar};
+use uuid::Uuid;
+
+use super::{PostgresStore, error::unavailable, with};
+use crate::{
+    store::{
+        CheckpointFilter, CheckpointRow, CheckpointStatus, ExecutionFilter, Journal, Keyed, Page,
+        Queries, StoreError, StoredDefinition, Summary,
+        codec::{
+            CheckpointColumns, DefinitionRow, EventRow, JournalRow, KeyedRow, SummaryRow, corrupt,
+            whole,
+        },
+    },
+    workflow::{CheckpointId, ExecutionId, Recorded, Timestamp, Version, WorkflowId},
+};
+
+/// The summary first, then the events up to it: a journal only grows, so no
+/// transaction is needed for them to agree.
+pub(super) async fn load(
+    connection: &mut PgConnection,
+    execution: ExecutionId,
+) -> Result<Option<Journal>, StoreError> {
+    let row: Option<JournalRow> = query_as(include_str!("sql/journal.sql"))
+        .bind(execution.0)
+        .fetch_optional(&mut *connection)
+        .await
+        .map_err(unavailable)?;
+    let Some(row) = row else {
+        return Ok(None);
+    };
+    let last = row.summary.version;
+    let events = events(connection, execution, 0, last, u32::MAX).await?;
+    row.decode(events).map(Some)
+}
+
+/// Events after `after` and up to `last`, without a gap.
+pub(super) async fn events(
+    connection: &mut PgConnection,
+    execution: ExecutionId,
+    after: u64,
+    last: i64,
+    limit: u32,
+) -> Result<Vec<Recorded>, StoreError> {
+    let rows = query_as::<_, EventRow>(include_str!("sql/events.sql"))
+        .bind(execution.0)
+        .bind(i64::try_from(after).unwrap_or(i64::MAX))
+        .bind(last)
+        .bind(i64::from(limit))
+        .fetch(connection)
+        .map_err(unavailable);
+    whole(rows, execution, after).await
+}
+
+#[async_trait]
+impl Queries for PostgresStore {
+    async fn execution(&self, id: ExecutionId) -> Result<Option<Summary>, StoreError> {
+        with(&self.readers, async |connection| {
+            let row: Option<SummaryRow> = query_as(include_str!("sql/execution.sql"))
+                .bind(id.0)
+                .fetch_optional(connection)
+                .await
+                .map_err(unavailable)?;
+            row.map(SummaryRow::decode).transpose()
+        })
+        .await
+    }
+
+    async fn execution_by_key(
+        &self,
+        workflow: &WorkflowId,
+        key: &str,
+    ) -> Result<Option<Keyed>, StoreError> {
+        with(&self.readers, async |connection| {
+            let row: Option<KeyedRow> = query_as(include_str!("sql/execution_by_key.sql"))
+                .bind(workflow.as_str())
+                .bind(key)
+                .fetch_optional(connection)
+                .await
+                .map_err(unavailable)?;
+            row.map(|row| row.decode()).transpose()
+        })
+        .await
+    }
+
+    async fn executions(
+        &self,
+        filter: ExecutionFilter,
+        page: Page<ExecutionId>,
+    ) -> Result<Vec<Summary>, StoreError> {
+        // One statement per shape, because each has its own index.
+        let sql = match (&filter.workflow, filter.status) {
+            (None, None) => include_str!("sql/executions.sql"),
+            (Some(_), None) => include_str!("sql/executions_of_workflow.sql"),
+            (None, Some(_)) => include_str!("sql/executions_in_status.sql"),
+            (Some(_), Some(_)) => include_str!("sql/executions_of_workflow_in_status.sql"),
+        };
+        with(&self.readers, async |connection| {
+            let mut query = query_as::<_, SummaryRow>(sql)
+                .bind(page.after.map_or(Uuid::max(), |after| after.0))
+                .bind(i64::from(page.limit));
+            if let Some(workflow) = &filter.workflow {
+                query = query.bind(workflow.as_str());
+            }
+            if let Some(status) = filter.status {
+                query = query.bind(status.as_str());
+            }
+            let rows = query.fetch_all(connection).await.map_err(unavailable)?;
+            rows.into_iter().map(SummaryRow::decode).collect()
+        })
+        .await
+    }
+
+    async fn checkpoint(&self, id: CheckpointId) -> Result<Option<CheckpointRow>, StoreError> {
+        with(&self.readers, async |connection| {
+            let row: Option<CheckpointColumns> = query_as(include_str!("sql/checkpoint.sql"))
+                .bind(id.0)
+                .fetch_optional(connection)
+                .await
+                .map_err(unavailable)?;
+            row.map(CheckpointColumns::decode).transpose()
+        })
+        .await
+    }
+
+    async fn checkpoints(
+        &self,
+        filter: CheckpointFilter,
+        page: Page<(Timestamp, CheckpointId)>,
+    ) -> Result<Vec<CheckpointRow>, StoreError> {
+        let sql = match (filter.execution, filter.status) {
+            (Some(_), _) => include_str!("sql/checkpoints_of_execution.sql"),
+            (None, Some(_)) => include_str!("sql/checkpoints_in_status.sql"),
+            (None, None) => include_str!("sql/checkpoints.sql"),
+        };
+        let end = (Timestamp(i64::MAX), CheckpointId(Uuid::max()));
+        let (at, id) = page.after.unwrap_or(end);
+        with(&self.readers, async |connection| {
+            let mut query = query_as::<_, CheckpointColumns>(sql)
+                .bind(at.0)
+                .bind(id.0)
+                .bind(i64::from(page.limit));
+            if let Some(execution) = filter.execution {
+                query = query.bind(execution.0);
+            }
+            if filter.execution.is_some() || filter.status.is_some() {
+                query = query.bind(filter.status.map(CheckpointStatus::as_str));
+            }
+            let rows = query.fetch_all(connection).await.map_err(unavailable)?;
+            rows.into_iter().map(CheckpointColumns::decode).collect()
+        })
+        .await
+    }
+
+    async fn definition(
+        &self,
+        workflow: &WorkflowId,
+        version: Option<Version>,
+    ) -> Result<Option<StoredDefinition>, StoreError> {
+        with(&self.readers, async |connection| {
+            let query = match version {
+                None => query_as(include_str!("sql/definition_latest.sql")).bind(workflow.as_str()),
+                Some(version) => query_as(include_str!("sql/definition.sql"))
+                    .bind(workflow.as_str())
+                    .bind(i64::from(version.0)),
+            };
+            let row: Option<DefinitionRow> =
+                query.fetch_optional(connection).await.map_err(unavailable)?;
+            row.map(DefinitionRow::decode).transpose()
+        })
+        .await
+    }
+
+    async fn latest_version(&self, workflow: &WorkflowId) -> Result<Option<Version>, StoreError> {
+        with(&self.readers, async |connection| {
+            let version: Option<i64> = query_scalar(include_str!("sql/latest_version.sql"))
+                .bind(workflow.as_str())
+                .fetch_one(connection)
+                .await
+                .map_err(unavailable)?;
+            let version = version.map(u32::try_from).transpose();
+            let version = version.map_err(|error| corrupt(format!("workflow {workflow}"), error))?;
+            Ok(version.map(Version))
+        })
+        .await
+    }
+
+    async fn definitions(
+        &self,
+        page: Page<WorkflowId>,
+    ) -> Result<Vec<StoredDefinition>, StoreError> {
+        with(&self.readers, async |connection| {
+            let rows: Vec<DefinitionRow> = query_as(include_str!("sql/definitions.sql"))
+                .bind(page.after.as_ref().map_or("", WorkflowId::as_str))
+                .bind(i64::from(page.limit))
+                .fetch_all(connection)
+                .await
+                .map_err(unavailable)?;
+            rows.into_iter().map(DefinitionRow::decode).collect()
+        })
+        .await
+    }
+
+    async fn versions(
+        &self,
+        workflow: &WorkflowId,
+        page: Page<Version>,
+    ) -> Result<Vec<StoredDefinition>, StoreError> {
+        with(&self.readers, async |connection| {
+            let rows: Vec<DefinitionRow> = query_as(include_str!("sql/versions.sql"))
+                .bind(workflow.as_str())
+                .bind(page.after.map_or(i64::MAX, |after| after.0.into()))
+                .bind(i64::from(page.limit))
+                .fetch_all(connection)
+                .await
+                .map_err(unavailable)?;
+            rows.into_iter().map(DefinitionRow::decode).collect()
+        })
+        .await
+    }
+
+    async fn workflow_count(&self) -> Result<u64, StoreError> {
+        with(&self.readers, async |connection| {
+            let count: i64 = query_scalar(include_str!("sql/workflow_count.sql"))
+                .fetch_one(connection)
+                .await
+                .map_err(unavailable)?;
+            Ok(count.try_into().unwrap_or(0))
+        })
+        .await
+    }
+}

@@ -1,0 +1,124 @@
+-- $1 to $18: appends, one array per column; $19 to $26: events, $27: their codec;
+-- $28 to $36: checkpoints; $37 to $40: blobs; $41 to $43: answers; $44: tell other hosts?
+-- Gives the positions of the appends that are accepted (and a row for each notice).
+WITH next AS MATERIALIZED (
+    SELECT *
+    FROM unnest(
+        $1::uuid[], $2::bigint[], $3::uuid[], $4::uuid[], $5::bigint[], $6::text[],
+        $7::bigint[], $8::bigint[], $9::text[], $10::bigint[], $11::bigint[], $12::bigint[],
+        $13::text[], $14::bigint[], $15::boolean[], $16::text[], $17::bytea[], $18::bigint[]
+    ) WITH ORDINALITY AS next (
+        id, expected, holder, owner, crashes, workflow, definition, version, status,
+        created_at, started_at, ended_at, error, wake_at, waiting, key, request, keep_days,
+        position
+    )
+    -- A host that does not know yet that its lease has lapsed cannot own anything.
+    WHERE owner IS NULL OR owner IN (SELECT hosts.id FROM hosts WHERE NOT lapsed)
+),
+advanced AS (
+    UPDATE executions
+    SET version    = next.version,
+        status     = next.status,
+        started_at = next.started_at,
+        ended_at   = next.ended_at,
+        error      = next.error,
+        wake_at    = next.wake_at,
+        waiting    = next.waiting,
+        owner      = next.owner,
+        crashes    = next.crashes,
+        keep_days  = next.keep_days
+    FROM next
+    WHERE executions.id = next.id
+        AND executions.version = next.expected
+        AND executions.owner IS NOT DISTINCT FROM next.holder
+    RETURNING next.position, next.id, next.version, next.ended_at
+),
+created AS (
+    INSERT INTO executions (
+        id, workflow, definition, version, status, created_at, started_at, ended_at, error,
+        wake_at, waiting, owner, crashes, key, request, keep_days
+    )
+    SELECT
+        id, workflow, definition, version, status, created_at, started_at, ended_at, error,
+        wake_at, waiting, owner, crashes, key, request, keep_days
+    FROM next
+    WHERE expected = 0
+    ON CONFLICT DO NOTHING
+    RETURNING id
+),
+accepted AS MATERIALIZED (
+    SELECT position, id, version, ended_at, false AS adrift FROM advanced
+    UNION ALL
+    SELECT
+        next.position, next.id, next.version, next.ended_at,
+        next.owner IS NULL AND NOT next.waiting AND next.ended_at IS NULL
+    FROM created JOIN next ON next.id = created.id
+),
+events AS (
+    INSERT INTO journal (execution, seq, at, kind, node, item, codec, payload)
+    SELECT execution, seq, at, kind, node, item, $27, payload
+    FROM unnest(
+        $19::bigint[], $20::uuid[], $21::bigint[], $22::bigint[], $23::text[], $24::text[],
+        $25::bigint[], $26::text[]
+    ) AS event (position, execution, seq, at, kind, node, item, payload)
+    WHERE event.position = ANY (ARRAY(SELECT position FROM accepted))
+),
+inbox AS (
+    INSERT INTO checkpoints (
+        id, execution, workflow, node, status, created_at, closed_at, codec, payload
+    )
+    SELECT id, execution, workflow, node, status, created_at, closed_at, $27, payload
+    FROM unnest(
+        $28::bigint[], $29::uuid[], $30::uuid[], $31::text[], $32::text[], $33::text[],
+        $34::bigint[], $35::bigint[], $36::text[]
+    ) AS row (
+        position, id, execution, workflow, node, status, created_at, closed_at, payload
+    )
+    WHERE row.position = ANY (ARRAY(SELECT position FROM accepted))
+    ON CONFLICT (id) DO UPDATE SET
+        status    = excluded.status,
+        closed_at = excluded.closed_at,
+        codec     = excluded.codec,
+        payload   = excluded.payload
+),
+blob AS MATERIALIZED (
+    SELECT execution, digest, data
+    FROM unnest($37::bigint[], $38::uuid[], $39::bytea[], $40::bytea[])
+        AS blob (position, execution, digest, data)
+    WHERE blob.position = ANY (ARRAY(SELECT position FROM accepted))
+),
+bytes AS (
+    INSERT INTO blobs (digest, data)
+    SELECT DISTINCT ON (digest) digest, data FROM blob ORDER BY digest
+    -- Locks a blob that is there, so that it is not removed just now as unused.
+    ON CONFLICT (digest) DO UPDATE SET digest = excluded.digest
+),
+uses AS (
+    INSERT INTO blob_uses (digest, execution)
+    SELECT digest, execution FROM blob
+    ON CONFLICT DO NOTHING
+),
+answered AS (
+    UPDATE signals
+    SET answer = given.answer
+    FROM unnest($41::bigint[], $42::uuid[], $43::text[]) AS given (position, id, answer)
+    WHERE signals.id = given.id
+        AND given.position = ANY (ARRAY(SELECT position FROM accepted))
+    RETURNING signals.id
+),
+-- A notice has at most 8000 bytes.
+told AS (
+    SELECT pg_notify('phasewright', 'progress ' || string_agg(
+        id || ' ' || version || CASE WHEN ended_at IS NULL THEN '' ELSE '!' END, ','
+    ))
+    FROM accepted
+    WHERE $44
+    GROUP BY position / 120
+    UNION ALL
+    SELECT pg_notify('phasewright', 'answered ' || id) FROM answered
+    UNION ALL
+    SELECT pg_notify('phasewright', 'work') WHERE $44 AND EXISTS (SELECT FROM accepted WHERE adrift)
+)
+SELECT position FROM accepted
+UNION ALL
+SELECT NULL FROM told;

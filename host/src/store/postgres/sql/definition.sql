@@ -1,0 +1,3 @@
+SELECT workflow, version, name, description, document, created_at
+FROM definitions
+WHERE workflow = $1 AND version = $2;

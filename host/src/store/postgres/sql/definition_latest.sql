@@ -1,0 +1,5 @@
+SELECT workflow, version, name, description, document, created_at
+FROM definitions
+WHERE workflow = $1
+ORDER BY version DESC
+LIMIT 1;

@@ -1,0 +1,3 @@
+SELECT uuid_send(id) AS id, request
+FROM executions
+WHERE workflow = $1 AND key = $2;

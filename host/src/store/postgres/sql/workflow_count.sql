@@ -1,0 +1,1 @@
+SELECT count(*) FROM definitions WHERE version = 1;

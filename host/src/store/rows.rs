@@ -1,0 +1,183 @@
+//! What the read models give, and what they are asked for.
+
+use super::codec::plain;
+use crate::workflow::{
+    CheckpointId, ExecutionId, ExecutionStatus, Json, NodeId, Timestamp, Version, WorkflowId,
+};
+
+/// The summary row of an execution.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Summary {
+    /// Which execution.
+    pub id: ExecutionId,
+    /// Of which workflow.
+    pub workflow: WorkflowId,
+    /// Of which version of it.
+    pub definition: Version,
+    /// Number of the last event.
+    pub version: u64,
+    /// Where it stands.
+    pub status: ExecutionStatus,
+    /// When it was created.
+    pub created_at: Timestamp,
+    /// When its first node started.
+    pub started_at: Option<Timestamp>,
+    /// When it ended; none again after a resume.
+    pub ended_at: Option<Timestamp>,
+    /// Why it failed, was cancelled or timed out. The character NUL, which no
+    /// database likes in text, comes back as U+FFFD.
+    pub error: Option<String>,
+}
+
+/// Which executions to list.
+#[derive(Debug, Clone, Default)]
+pub struct ExecutionFilter {
+    /// Of this workflow only.
+    pub workflow: Option<WorkflowId>,
+    /// In this status only.
+    pub status: Option<ExecutionStatus>,
+}
+
+/// A page of a list: rows after this key, at most `limit`.
+#[derive(Debug, Clone)]
+pub struct Page<Key> {
+    /// Key of the last row of the page before.
+    pub after: Option<Key>,
+    /// 1 to 1000; the caller sees to it.
+    pub limit: u32,
+}
+
+/// A checkpoint as the inbox shows it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CheckpointRow {
+    /// Which checkpoint.
+    pub id: CheckpointId,
+    /// Of which execution.
+    pub execution: ExecutionId,
+    /// Of which workflow.
+    pub workflow: WorkflowId,
+    /// After which node.
+    pub node: NodeId,
+    /// What the reviewer is asked.
+    pub title: String,
+    /// How to decide.
+    pub instructions: Option<String>,
+    /// What the phase produced.
+    pub proposed: Json,
+    /// When it was opened.
+    pub created_at: Timestamp,
+    /// Open, or how it was closed.
+    pub state: CheckpointState,
+}
+
+/// Where a checkpoint stands.
+#[derive(Debug, Clone, PartialEq)]
+pub enum CheckpointState {
+    /// Somebody has to decide.
+    Pending,
+    /// It is decided.
+    Closed {
+        /// How.
+        outcome: CheckpointOutcome,
+        /// What the decider wrote.
+        notes: Option<String>,
+        /// Who decided; none when nobody did.
+        by: Option<String>,
+        /// When.
+        at: Timestamp,
+    },
+}
+
+/// How a checkpoint was closed.
+#[derive(Debug, Clone, PartialEq)]
+pub enum CheckpointOutcome {
+    /// The output stands.
+    Approved,
+    /// This output takes its place.
+    Edited(Json),
+    /// The node fails or runs again.
+    Rejected,
+    /// Nobody decided in time.
+    Expired,
+    /// The execution ended first.
+    Cancelled,
+}
+
+/// Which checkpoints to list.
+#[derive(Debug, Clone, Default)]
+pub struct CheckpointFilter {
+    /// Of this execution only.
+    pub execution: Option<ExecutionId>,
+    /// In this status only: `pending`, `approved`, `edited`, `rejected`, `expired` or `cancelled`.
+    pub status: Option<CheckpointStatus>,
+}
+
+/// [`CheckpointState`] without its data.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(
+    missing_docs,
+    reason = "the names of CheckpointState and CheckpointOutcome"
+)]
+pub enum CheckpointStatus {
+    Pending,
+    Approved,
+    Edited,
+    Rejected,
+    Expired,
+    Cancelled,
+}
+
+/// A definition to store.
+#[derive(Debug, Clone)]
+pub struct NewDefinition {
+    /// Of which workflow.
+    pub workflow: WorkflowId,
+    /// For people.
+    pub name: String,
+    /// For people.
+    pub description: String,
+    /// The document as the author wrote it.
+    pub document: Json,
+    /// Now.
+    pub at: Timestamp,
+}
+
+/// What [`super::Store::put_definition`] did.
+#[derive(Debug, Clone, PartialEq)]
+pub enum PutDefinition {
+    /// It is the latest version now (or was before).
+    Stored(StoredDefinition),
+    /// The latest version is not the expected one but this (0: there is none).
+    Stale(u32),
+}
+
+/// One version of a definition.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StoredDefinition {
+    /// Of which workflow.
+    pub workflow: WorkflowId,
+    /// Which version.
+    pub version: Version,
+    /// For people.
+    pub name: String,
+    /// For people.
+    pub description: String,
+    /// The document as the author wrote it.
+    pub document: Json,
+    /// When it was stored.
+    pub created_at: Timestamp,
+}
+
+impl NewDefinition {
+    /// The row that it becomes. Its texts are plain text columns, without NUL.
+    pub(super) fn stored_as(self, version: Version) -> StoredDefinition {
+        StoredDefinition {
+            workflow: self.workflow,
+            version,
+            name: plain(&self.name),
+            description: plain(&self.description),
+            document: self.document,
+            created_at: self.at,
+        }
+    }
+}

@@ -27,8 +27,13 @@ pub enum CallError {
     Unreachable(ureq::Error),
     /// The host cannot do it now (503) and says that nothing was changed.
     Unavailable(String),
-    /// The host refused or failed: status and problem, for people.
-    Refused(String),
+    /// The host refused or failed.
+    Refused {
+        /// Of the answer.
+        status: u16,
+        /// The problem, for people.
+        problem: String,
+    },
 }
 
 impl CallError {
@@ -42,7 +47,7 @@ impl fmt::Display for CallError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Unreachable(error) => write!(f, "no answer: {error}"),
-            Self::Unavailable(problem) | Self::Refused(problem) => f.write_str(problem),
+            Self::Unavailable(problem) | Self::Refused { problem, .. } => f.write_str(problem),
         }
     }
 }
@@ -62,6 +67,16 @@ impl Client {
             .http_status_as_error(false)
             .timeout_connect(Some(Duration::from_secs(5)))
             .timeout_recv_response(Some(ANSWER_TIMEOUT))
+            .build()
+            .new_agent();
+        Self { agent, base }
+    }
+
+    /// A client that waits so long for the whole of an answer, and no longer.
+    pub fn impatient(base: String, patience: Duration) -> Self {
+        let agent = Agent::config_builder()
+            .http_status_as_error(false)
+            .timeout_global(Some(patience))
             .build()
             .new_agent();
         Self { agent, base }
@@ -130,7 +145,10 @@ impl Client {
         let message = format!("{method} {path} answered {status}: {}", explain(&problem));
         Err(match status.as_u16() {
             503 => CallError::Unavailable(message),
-            _ => CallError::Refused(message),
+            status => CallError::Refused {
+                status,
+                problem: message,
+            },
         })
     }
 }

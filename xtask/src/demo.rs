@@ -2,10 +2,9 @@
 //!
 //! `story` is the demo as a client sees it, start to end; `session` is the host it talks to, brought
 //! back when `sabotage` kills it, which is the `crash` show; `progress` and `screen` show what happens, `review` decides,
-//! `journal` proves that nothing ran twice, `verdict` says whether the result is right.
+//! `verdict` says whether the result is right.
 
 mod crash;
-mod journal;
 mod progress;
 mod review;
 mod sabotage;
@@ -23,6 +22,7 @@ use crate::{
     build,
     cleanup::TempFolder,
     host::Setup,
+    journal,
     shell::{say, seconds},
     workspace::Workspace,
 };

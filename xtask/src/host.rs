@@ -36,8 +36,12 @@ pub struct Setup {
     root: PathBuf,
     /// Folders of phases.
     pub phases: Vec<PathBuf>,
-    /// The database and the log are in here.
+    /// The log is in here, and the database unless there is another.
     pub folder: PathBuf,
+    /// URL of the database.
+    pub database: String,
+    /// What else to say to `phasewright serve`.
+    pub options: Vec<String>,
 }
 
 /// What became of starting a host.
@@ -57,7 +61,10 @@ pub struct Host {
 impl Setup {
     /// A host with the phases that ship and its files in `folder`.
     pub fn new(workspace: &Workspace, folder: PathBuf) -> Self {
+        let database = folder.join("demo.db");
         Self {
+            database: format!("sqlite://{}", database.display()),
+            options: Vec::new(),
             program: workspace.phasewright(),
             root: workspace.root.clone(),
             phases: vec![workspace.phases()],
@@ -80,13 +87,12 @@ impl Setup {
             .append(true)
             .open(self.log_file())
             .context("open the log of the host")?;
-        let database = self.folder.join("demo.db");
         let mut command = Command::new(&self.program);
         command
             .current_dir(&self.root)
             .args(["serve", "--listen", "127.0.0.1:0", "--app", "spin.toml"])
-            .arg("--database")
-            .arg(format!("sqlite://{}", database.display()))
+            .args(["--database", &self.database])
+            .args(&self.options)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(log);

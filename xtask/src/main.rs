@@ -1,7 +1,8 @@
 //! `cargo xtask`: builds, checks, tests, serves, shows and measures Phasewright.
 //!
 //! The modules from the bottom up: `workspace` knows what there is, `shell` runs programs, `build`
-//! makes everything, `host` and `client` start a host and talk to it; on these stand the commands.
+//! makes everything, `host` and `client` start a host and talk to it, `journal` says what a journal
+//! proves; on these stand the commands.
 //!
 //! **Invariant:** nothing here is part of the product: only what a user of the HTTP interface can
 //! do is done with it. **Invariant:** whatever is started is ended, also when this is interrupted.
@@ -18,6 +19,7 @@ mod toolchain;
 
 mod client;
 mod host;
+mod journal;
 mod sse;
 
 mod bench;
@@ -26,6 +28,7 @@ mod demo;
 mod examples;
 mod serve;
 mod test;
+mod verify;
 
 use std::{ffi::OsString, process::ExitCode};
 
@@ -74,6 +77,12 @@ const COMMANDS: &[Command] = &[
         usage: "",
         about: "formatting, lints, house rules, licences, documentation",
         run: check::command,
+    },
+    Command {
+        name: "verify",
+        usage: "[--database postgres|sqlite] [--hosts N] [--minutes M] [--seed S] [--faults-every SECONDS]",
+        about: "break hosts and database under load, and see that nothing comes of it",
+        run: verify::command,
     },
     Command {
         name: "bench",

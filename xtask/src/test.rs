@@ -3,12 +3,14 @@
 use std::process::{Command, ExitCode};
 
 use anyhow::{Context, Result};
+use phasewright_test_postgres::{Cluster, Options, SHARED_URL_VARIABLE};
 
 use crate::{
     arguments::Arguments,
     build::{self, arguments_for, cargo},
     demo, examples, shell,
     steps::Steps,
+    toolchain,
     workspace::{GuestKind, Workspace},
 };
 
@@ -23,8 +25,20 @@ pub fn command(workspace: &Workspace, arguments: Arguments) -> Result<ExitCode> 
     if !steps.take("build", || build::all(workspace).map(|()| String::new())) {
         return Ok(steps.finish());
     }
+    let mut cluster = None;
+    steps.take("PostgreSQL", || {
+        toolchain::ensure_postgres()?;
+        let started = Cluster::start(Options::default())?;
+        cluster = Some(started);
+        Ok(String::new())
+    });
     steps.take("native crates", || {
-        count_tests(cargo(workspace).args(["test", "--release", "--no-fail-fast"]))
+        let mut cargo = cargo(workspace);
+        cargo.args(["test", "--release", "--no-fail-fast"]);
+        if let Some(cluster) = &cluster {
+            cargo.env(SHARED_URL_VARIABLE, cluster.url("postgres"));
+        }
+        count_tests(&mut cargo)
     });
     steps.take("phases and components", || {
         count_tests(&mut guests(workspace))

@@ -1,8 +1,10 @@
-//! The wasm32-wasip2 target, without which no component can be built.
+//! What has to be installed: the wasm32-wasip2 target, without which no component can be built, and
+//! PostgreSQL, which tests start on their own.
 
 use std::process::Command;
 
 use anyhow::{Result, bail};
+use phasewright_test_postgres::Programs;
 
 use crate::shell;
 
@@ -33,6 +35,36 @@ pub fn ensure_wasm_target() -> Result<()> {
         bail!(advice(&String::from_utf8_lossy(&added.stderr)));
     }
     Ok(())
+}
+
+/// Installs the Debian package when there is no PostgreSQL.
+pub fn ensure_postgres() -> Result<()> {
+    let Err(missing) = Programs::find() else {
+        return Ok(());
+    };
+    if !shell::is_installed("apt-get", "--version") {
+        bail!(missing);
+    }
+    shell::say("installing PostgreSQL");
+    shell::run(apt_get()?.arg("update"))?;
+    let packages = ["install", "--yes", "--no-install-recommends", "postgresql"];
+    shell::run(apt_get()?.args(packages))?;
+    Programs::find()?;
+    Ok(())
+}
+
+/// As root, who alone may install.
+fn apt_get() -> Result<Command> {
+    let id = Command::new("id").arg("-u").output()?;
+    let mut command = if id.stdout.trim_ascii() == b"0" {
+        Command::new("env")
+    } else {
+        let mut sudo = Command::new("sudo");
+        sudo.arg("env");
+        sudo
+    };
+    command.args(["DEBIAN_FRONTEND=noninteractive", "apt-get"]);
+    Ok(command)
 }
 
 /// Asks the compiler itself.

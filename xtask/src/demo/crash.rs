@@ -6,7 +6,6 @@ use anyhow::{Result, bail};
 use serde_json::{Value, json};
 
 use super::{
-    journal,
     review::{Choice, Reviewer},
     sabotage::Saboteur,
     session::Session,
@@ -15,6 +14,7 @@ use super::{
 use crate::{
     cleanup::TempFolder,
     host::Setup,
+    journal,
     shell::{say, seconds},
     workspace::Workspace,
 };

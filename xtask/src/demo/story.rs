@@ -8,9 +8,10 @@ use std::{
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
 
-use super::{journal, progress::Progress, review::Reviewer, screen::Screen, session::Session};
+use super::{progress::Progress, review::Reviewer, screen::Screen, session::Session};
 use crate::{
     client::{CallError, Client},
+    journal,
     sse::Events,
     workspace::Workspace,
 };

@@ -1,6 +1,6 @@
 //! Consequences: what follows from the events so far without anybody's doing.
 
-use std::fmt::Write as _;
+use std::{collections::VecDeque, fmt::Write as _};
 
 use super::{Action, Consequence, Execution, Refusal, Stage, Step};
 use crate::workflow::{
@@ -27,13 +27,23 @@ impl Execution {
     }
 
     /// Cancels what is active, before the execution ends. Whatever that fails or
-    /// skips is overtaken by the end.
+    /// skips is overtaken by the end; what it makes active is not.
     pub(super) fn cancel_active(&mut self, now: Timestamp, step: &mut Step) -> Result<(), Refusal> {
-        for index in self.definition.indices() {
-            if self.node(index).is_active() {
-                let node = self.definition.node(index).id.clone();
-                self.record(Event::NodeCancelled { node }, now, step)?;
+        let indices = self.definition.indices();
+        let mut active: VecDeque<_> = indices
+            .filter(|index| self.node(*index).is_active())
+            .collect();
+        while let Some(index) = active.pop_front() {
+            if !self.node(index).is_active() {
+                continue;
             }
+            let node = self.definition.node(index).id.clone();
+            self.record(Event::NodeCancelled { node }, now, step)?;
+            // A resumed node that has its outputs, or its items, is active as soon as its needs
+            // are over.
+            let dependents = &self.definition.node(index).dependents;
+            let is_active = |index: &NodeIndex| self.node(*index).is_active();
+            active.extend(dependents.iter().copied().filter(is_active));
         }
         Ok(())
     }

@@ -45,7 +45,6 @@ impl Execution {
         if !matches!(node.stage, Stage::Waiting | Stage::Ready) {
             return Err(format!("node {id} is {}", node.status()));
         }
-        self.preparing.remove(&index);
         let reason = reason.to_owned();
         self.close(index, Stage::Skipped { reason }, at);
         Ok(())

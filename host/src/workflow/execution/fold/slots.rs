@@ -20,7 +20,6 @@ impl Execution {
             return Err(format!("node {id} is not about to fan out"));
         }
         self.started_at.get_or_insert(at);
-        self.preparing.remove(&index);
         self.change(index, |node| {
             node.stage = Stage::Active;
             node.started_at.get_or_insert(at);
@@ -63,7 +62,6 @@ impl Execution {
             _ => return Err(format!("node {id} is {}", slot.status())),
         }
         self.started_at.get_or_insert(at);
-        self.preparing.remove(&index);
         self.change(index, |node| {
             node.stage = Stage::Active;
             node.started_at.get_or_insert(at);
@@ -140,7 +138,6 @@ impl Execution {
     ) -> Result<(), String> {
         let index = self.index(id)?;
         if item.is_none() && matches!(self.node(index).stage, Stage::Ready) {
-            self.preparing.remove(&index);
             self.close(index, Stage::Failed(error.clone()), at);
             return Ok(());
         }

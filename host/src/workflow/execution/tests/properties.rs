@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use super::{
     define,
     model::{Model, Outcome},
-    shape::{shapes, shapes_with_deadline},
+    shape::{restless_shapes, shapes, shapes_with_deadline},
     simulator::Simulator,
     world::{World, worlds},
 };
@@ -94,8 +94,13 @@ proptest! {
     /// (the checks at every event see to that), and it ends.
     #[test]
     fn cancelled_and_resumed_they_end(
-        shape in shapes_with_deadline(8), world in worlds(), schedule in any::<u64>(),
-        cancels in prop::collection::vec(0..40_usize, 1..4), crashes in any::<bool>(),
+        shape in prop_oneof![shapes_with_deadline(8), restless_shapes(5)],
+        world in worlds(), schedule in any::<u64>(),
+        cancels in prop_oneof![
+            prop::collection::vec(0..40_usize, 1..4),
+            prop::collection::vec(0..12_usize, 2..8),
+        ],
+        crashes in any::<bool>(),
     ) {
         let definition = define(&shape.document());
         let mut simulator = Simulator::checked(&definition, world, schedule);

@@ -340,3 +340,45 @@ fn a_stop_cancels_what_runs_and_a_resume_keeps_what_is_there() {
         Stage::Completed { .. }
     ));
 }
+
+/// A node that waits only for its needs to be over begins when one is cancelled; with its output
+/// already there it would wait for a decision, in an execution that is over.
+#[test]
+fn a_cancel_reaches_what_becomes_active_by_it() {
+    use NodeStatus::{AwaitingCheckpoint, Cancelled, Failed, Running, Waiting};
+
+    let (mut story, _) = Story::of_document(&json!({
+        "id": "w", "on_failure": "continue",
+        "nodes": [
+            {"id": "last", "phase": "p", "needs": ["late"], "join": "settled",
+             "checkpoint": {"title": "t"}},
+            {"id": "late", "phase": "p", "needs": ["first"], "join": "settled",
+             "checkpoint": {"title": "t"}},
+            {"id": "first", "phase": "p"},
+        ]
+    }));
+    let statuses = |story: &Story| {
+        let nodes = story.execution.nodes().iter();
+        nodes.map(NodeState::status).collect::<Vec<_>>()
+    };
+    story.attempted_of(2, 1, Err(FailureKind::Permanent));
+    story.attempted_of(1, 1, Ok(json!(1)));
+    story.resolve(Decision::Reject, None);
+    story.attempted_of(0, 1, Ok(json!(0)));
+    assert_eq!(statuses(&story), [AwaitingCheckpoint, Failed, Failed]);
+    story.input(cancel());
+    assert_eq!(story.resume(), [run(2, 2)]);
+    // What was rejected runs again; what nobody decided on has its output.
+    story.attempted_of(2, 2, Err(FailureKind::Permanent));
+    assert_eq!(statuses(&story), [Waiting, Running, Failed]);
+    story.attempted_of(1, 2, Ok(json!(1)));
+    story.input(cancel());
+    assert_eq!(statuses(&story), [Cancelled, Cancelled, Failed]);
+    assert_eq!(story.resume(), [run(2, 3)]);
+    story.input(cancel());
+    assert_eq!(statuses(&story), [Cancelled; 3]);
+    assert_eq!(story.status(), ExecutionStatus::Cancelled);
+    let before = statuses(&story);
+    story.recover();
+    assert_eq!(statuses(&story), before);
+}

@@ -114,6 +114,28 @@ pub(super) fn shapes_with_deadline(nodes_max: usize) -> impl Strategy<Value = Sh
     })
 }
 
+/// Definitions in which much is reviewed, little stops the rest, and nodes wait for others only to
+/// be over: those in which one cancellation leads to the next.
+pub(super) fn restless_shapes(nodes_max: usize) -> impl Strategy<Value = Shape> {
+    let reviewed =
+        (node(), checkpoint(), any::<bool>()).prop_map(|(node, checkpoint, settled)| NodeShape {
+            join: if settled { "settled" } else { node.join },
+            checkpoint: Some(checkpoint),
+            ..node
+        });
+    let node = prop_oneof![1 => node(), 2 => reviewed];
+    (
+        shapes(1),
+        prop::collection::vec(node, 2..=nodes_max),
+        prop::bool::weighted(0.2),
+    )
+        .prop_map(|(shape, nodes, is_stop)| Shape {
+            nodes,
+            is_stop,
+            ..shape
+        })
+}
+
 fn node() -> impl Strategy<Value = NodeShape> {
     (
         prop::collection::vec(any::<Index>(), 0..4),

@@ -19,7 +19,11 @@ pub(super) struct Story {
 
 impl Story {
     pub(super) fn of(nodes: &Value) -> (Self, Vec<Action>) {
-        let definition = define(&json!({"id": "w", "nodes": nodes}));
+        Self::of_document(&json!({"id": "w", "nodes": nodes}))
+    }
+
+    pub(super) fn of_document(document: &Value) -> (Self, Vec<Action>) {
+        let definition = define(document);
         let event = created(&definition);
         let (execution, step) = Execution::start(execution_id(), definition, event, START).unwrap();
         let journal = step.events;
@@ -57,12 +61,22 @@ impl Story {
         attempt: u32,
         result: Result<Value, FailureKind>,
     ) -> Vec<Action> {
+        self.attempted_of(0, attempt, result)
+    }
+
+    /// This node's attempt of this number ends.
+    pub(super) fn attempted_of(
+        &mut self,
+        node: u32,
+        attempt: u32,
+        result: Result<Value, FailureKind>,
+    ) -> Vec<Action> {
         let result = match result {
             Ok(output) => Ok((json_of(output), Vec::new())),
             Err(cause) => Err(Failure::new(cause, "oh")),
         };
         self.input(Input::Attempted {
-            node: NodeIndex(0),
+            node: NodeIndex(node),
             item: None,
             attempt,
             result,

@@ -20,7 +20,7 @@ enum Stand {
 
 /// Checks a journal: events count 1, 2, 3, …; no attempt starts, or succeeds, where an output is
 /// there already, unless a reviewer sent it back; nothing succeeds that did not start; and nothing
-/// follows the end. Gives how many outputs there are.
+/// follows the end but a resume. Gives how many outputs there are.
 pub fn check(events: &[Value]) -> Result<usize> {
     let mut slots: HashMap<Slot, Stand> = HashMap::new();
     let mut outputs = 0;
@@ -30,10 +30,10 @@ pub fn check(events: &[Value]) -> Result<usize> {
         if seq != Some(index as u64 + 1) {
             bail!("event {} of the journal has number {seq:?}", index + 1);
         }
-        if is_over {
-            bail!("event {} follows the end of the execution", index + 1);
-        }
         let kind = event["kind"].as_str().unwrap_or_default();
+        if is_over != (kind == "execution_resumed") {
+            bail!("event {} ({kind}) is not where it can be", index + 1);
+        }
         let node = event["node"].as_str().unwrap_or_default();
         let payload = &event["payload"];
         let slot = (node.to_owned(), payload["item"].as_u64());
@@ -70,9 +70,17 @@ pub fn check(events: &[Value]) -> Result<usize> {
                 };
                 slots.insert(slot, Stand::Failed(attempt));
             }
+            "node_cancelled" => {
+                for (_, stand) in slots.iter_mut().filter(|((of, _), _)| of == node) {
+                    if let Stand::Running(attempt) = *stand {
+                        *stand = Stand::Failed(attempt);
+                    }
+                }
+            }
+            // What nobody decided on may count as rejected.
+            "checkpoint_expired" => send_back(&mut slots, node),
             "checkpoint_resolved" if payload["decision"]["action"] == "reject" => {
-                let sent_back = slots.iter_mut().filter(|((of, _), _)| of == node);
-                sent_back.for_each(|(_, stand)| *stand = Stand::SentBack);
+                send_back(&mut slots, node);
             }
             kind => is_over = is_end(kind),
         }
@@ -81,6 +89,11 @@ pub fn check(events: &[Value]) -> Result<usize> {
         bail!("the journal has no end");
     }
     Ok(outputs)
+}
+
+fn send_back(slots: &mut HashMap<Slot, Stand>, node: &str) {
+    let of_node = slots.iter_mut().filter(|((of, _), _)| of == node);
+    of_node.for_each(|(_, stand)| *stand = Stand::SentBack);
 }
 
 /// Is this the last event of an execution?
@@ -118,6 +131,25 @@ mod tests {
         ("execution_completed", json!({"output": 1}))
     }
 
+    fn resumed() -> (&'static str, Value) {
+        ("execution_resumed", json!({}))
+    }
+
+    #[test]
+    fn a_resume_repeats_what_was_cancelled_and_nothing_else() {
+        let cancelled = || {
+            let cancel = ("node_cancelled", json!({}));
+            [cancel, ("execution_cancelled", json!({})), resumed()]
+        };
+        let begin = |first: &[(&'static str, Value)], rest: &[(&'static str, Value)]| {
+            [first, &cancelled(), rest].concat()
+        };
+        let again = begin(&[started(1)], &[started(2), succeeded(2), end()]);
+        assert_eq!(check(&journal(&again)).unwrap(), 1);
+        let twice = begin(&[started(1), succeeded(1)], &[started(2), end()]);
+        assert!(error(&twice).contains("its output is there"));
+    }
+
     #[test]
     fn outputs_count_once() {
         let reject = json!({"decision": {"action": "reject"}});
@@ -146,7 +178,8 @@ mod tests {
     #[test]
     fn gaps_and_loose_ends_are_found() {
         assert!(error(&[started(1), succeeded(1)]).contains("no end"));
-        assert!(error(&[end(), started(1)]).contains("follows the end"));
+        assert!(error(&[end(), started(1)]).contains("not where it can be"));
+        assert!(error(&[resumed(), end()]).contains("not where it can be"));
         let mut gap = journal(&[started(1), succeeded(1), end()]);
         gap.remove(1);
         assert!(

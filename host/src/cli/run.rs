@@ -17,9 +17,9 @@ use serde_json::{Value, json};
 
 use super::{PhaseArgs, show};
 use crate::{
-    executor::Hosting,
     app::{App, Config},
     contract::{Caller, Engine, Error, Execution, ExecutionStatus, StartRequest},
+    executor::Hosting,
     service::Service,
 };
 use ask::Ask;

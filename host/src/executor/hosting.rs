@@ -57,7 +57,9 @@ impl Shared {
             match timeout(self.lease.length / 2, self.renew(cluster, asked)).await {
                 Ok(Ok(())) => {}
                 Ok(Err(error)) => warn!(%error, "failed to renew the lease of this host"),
-                Err(_) => warn!("the database does not answer; the lease of this host is not renewed"),
+                Err(_) => {
+                    warn!("the database does not answer; the lease is not renewed");
+                }
             }
             tokio::time::sleep_until(asked + interval).await;
         }
@@ -68,7 +70,10 @@ impl Shared {
             self.lease.renew(asked);
             self.peers.send_replace(peers.others);
             if peers.freed > 0 {
-                info!(executions = peers.freed, "a host is gone; its executions are free");
+                info!(
+                    executions = peers.freed,
+                    "a host is gone; its executions are free"
+                );
                 self.work.notify_one();
             }
             return Ok(());
@@ -133,7 +138,7 @@ impl Shared {
             match cluster.notices().await {
                 Ok(mut notices) => {
                     while let Some(notice) = notices.next().await {
-                        self.hear(notice);
+                        self.hear(&notice);
                     }
                     warn!("the connection that listens to other hosts broke");
                 }
@@ -143,8 +148,8 @@ impl Shared {
         }
     }
 
-    fn hear(&self, notice: Notice) {
-        match notice {
+    fn hear(&self, notice: &Notice) {
+        match *notice {
             Notice::Progress(execution, progress) => self.events.publish(execution, progress),
             Notice::Signal(host) if host == self.lease.host() => {
                 // Somebody is there, even if the last renewal saw nobody.

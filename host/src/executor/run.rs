@@ -31,8 +31,8 @@ use crate::{
     plugin::Produced,
     store::{Answer as SignalAnswer, HostId, StartKey, StoreError, Summary},
     workflow::{
-        ArtifactRef, Command, Digest, Execution, ExecutionId, Failure, Input, Json, NodeIndex, Prepared,
-        Step,
+        ArtifactRef, Command, Digest, Execution, ExecutionId, Failure, Input, Json, NodeIndex,
+        Prepared, Step,
     },
 };
 use durable::{Answer, Beside, CommitFailure};
@@ -178,7 +178,9 @@ impl Run {
                 Some(start) => start,
                 None => match Self::load(shared, id, sender).await {
                     Ok(Loaded::Here(run, step)) => (*run, step, None),
-                    Ok(Loaded::Elsewhere) => return Self::refuse(wakes, || CommandError::Elsewhere),
+                    Ok(Loaded::Elsewhere) => {
+                        return Self::refuse(wakes, || CommandError::Elsewhere);
+                    }
                     Ok(Loaded::Missing) => {
                         return Self::refuse(wakes, || CommandError::NotFound(id));
                     }
@@ -242,7 +244,16 @@ impl Run {
         let (wakes, _) = mpsc::channel(1);
         let mut run = Self::new(shared, *execution, wakes);
         run.answer_start(reply);
-        run.write(0, step.events, Beside { key, ..Beside::default() }, None).await;
+        run.write(
+            0,
+            step.events,
+            Beside {
+                key,
+                ..Beside::default()
+            },
+            None,
+        )
+        .await;
         loop {
             if let Some(failure) = run.acknowledge() {
                 return run.lose(&failure);
@@ -304,9 +315,8 @@ impl Run {
         id: ExecutionId,
         wakes: &mpsc::Sender<Wake>,
     ) -> Result<Loaded, StoreError> {
-        let corrupt = |flaw: &dyn std::fmt::Display| {
-            StoreError::Corrupt(format!("execution {id}: {flaw}"))
-        };
+        let corrupt =
+            |flaw: &dyn std::fmt::Display| StoreError::Corrupt(format!("execution {id}: {flaw}"));
         let Some(journal) = shared.store.load(id).await? else {
             return Ok(Loaded::Missing);
         };
@@ -315,8 +325,8 @@ impl Run {
             .definitions
             .definition(&summary.workflow, summary.definition)
             .await?;
-        let execution = Execution::fold(id, definition, &journal.events)
-            .map_err(|error| corrupt(&error))?;
+        let execution =
+            Execution::fold(id, definition, &journal.events).map_err(|error| corrupt(&error))?;
         let mut run = Self::new(shared.clone(), execution, wakes.clone());
         run.owner = journal.owner;
         run.crashes = journal.crashes;
@@ -517,7 +527,9 @@ impl Run {
         if !is_stopping && self.stay_until.is_some_and(|until| Instant::now() < until) {
             return false;
         }
-        is_stopping || self.execution.is_over() || (self.execution.is_waiting() && !self.wakes_soon())
+        is_stopping
+            || self.execution.is_over()
+            || (self.execution.is_waiting() && !self.wakes_soon())
     }
 
     fn set_timer(&mut self) {

@@ -87,9 +87,7 @@ impl Service {
             Err(
                 CommandError::Refused(Refusal::NotOpen(_) | Refusal::Over(_))
                 | CommandError::RefusedElsewhere(_),
-            ) => {
-                stands(&self.checkpoint_row(id).await?, &decision)
-            }
+            ) => stands(&self.checkpoint_row(id).await?, &decision),
             Err(error) => Err(error.into()),
         }
     }

@@ -73,7 +73,10 @@ impl Service {
             reason
         };
         Ok(views::summary(
-            &self.executor.command(id, Command::Cancel { reason }).await?,
+            &self
+                .executor
+                .command(id, Command::Cancel { reason })
+                .await?,
         ))
     }
 

@@ -72,7 +72,8 @@ impl Follower {
             } else if self.is_over {
                 return None;
             } else {
-                match super::news(&mut self.subscription, &*self.store, self.id, self.version).await {
+                match super::news(&mut self.subscription, &*self.store, self.id, self.version).await
+                {
                     Ok(progress) => {
                         self.version = progress.version.max(self.version);
                         self.is_over = progress.is_over;

@@ -34,7 +34,7 @@ use super::{
     StoreError, codec::decode_id,
 };
 use crate::workflow::{Digest, ExecutionId, Recorded, Timestamp};
-use error::{uncertain, unavailable};
+use error::{unavailable, uncertain};
 
 /// Longest wait for an answer. The server gives up on a statement by itself somewhat
 /// earlier; beyond that the connection is taken for broken.
@@ -53,7 +53,7 @@ pub struct PostgresStore {
     readers: PgPool,
     /// For leases, claims and commands.
     control: PgPool,
-    /// The application_name of all connections of this process.
+    /// The `application_name` of all connections of this process.
     application: String,
     /// Are there other hosts? Nobody is told anything if not.
     has_peers: AtomicBool,
@@ -226,10 +226,7 @@ impl Store for PostgresStore {
 
 impl PostgresStore {
     /// Executes a statement whose rows are of no interest.
-    async fn control(
-        &self,
-        statement: Query<'_, Postgres, PgArguments>,
-    ) -> Result<(), StoreError> {
+    async fn control(&self, statement: Query<'_, Postgres, PgArguments>) -> Result<(), StoreError> {
         with(&self.control, async |connection| {
             statement.execute(connection).await.map_err(uncertain)?;
             Ok(())

@@ -21,9 +21,8 @@ impl SignalRow {
     /// The command in this row.
     pub fn decode(self) -> Result<Signal, StoreError> {
         let id = decode_id(&self.id)?;
-        let read = known(self.codec).and_then(|()| {
-            serde_json::from_str(&self.command).map_err(|error| error.to_string())
-        });
+        let read = known(self.codec)
+            .and_then(|()| serde_json::from_str(&self.command).map_err(|error| error.to_string()));
         Ok(Signal {
             id: SignalId(id),
             execution: ExecutionId(decode_id(&self.execution)?),

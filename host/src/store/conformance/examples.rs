@@ -7,8 +7,8 @@ use uuid::Uuid;
 
 use crate::{
     store::{
-        Append, CheckpointOutcome, CheckpointRow, CheckpointState, HostId, NewDefinition, StartKey, Store,
-        Summary,
+        Append, CheckpointOutcome, CheckpointRow, CheckpointState, HostId, NewDefinition, StartKey,
+        Store, Summary,
     },
     workflow::{
         ArtifactRef, CheckpointId, Decision, Digest, Event, ExecutionId, ExecutionStatus, Failure,

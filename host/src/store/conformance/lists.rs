@@ -6,16 +6,13 @@ use serde_json::json;
 use super::{
     TestDatabase,
     examples::{
-        NOW, append, checkpoint, checkpoint_id, closed, define, document, execution, key, line, lines,
-        with_status, workflow,
+        NOW, append, checkpoint, checkpoint_id, closed, define, document, execution, key, line,
+        lines, with_status, workflow,
     },
     prepared,
 };
 use crate::{
-    store::{
-        Appended, CheckpointFilter, CheckpointOutcome, CheckpointStatus, ExecutionFilter, Page,
-        Store,
-    },
+    store::{CheckpointFilter, CheckpointOutcome, CheckpointStatus, ExecutionFilter, Page, Store},
     workflow::{CheckpointId, Digest, ExecutionId, ExecutionStatus, Timestamp},
 };
 

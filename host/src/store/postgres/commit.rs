@@ -9,13 +9,13 @@ use std::collections::{BTreeMap, HashSet};
 use sqlx::{FromRow, PgConnection, query_as, query_scalar};
 use uuid::Uuid;
 
-use super::error::{uncertain, unavailable};
+use super::error::{unavailable, uncertain};
 use crate::{
     store::{
         Append, Appended, CheckpointRow, StoreError,
         codec::{CODEC, KeyedRow, encode_answer, encode_checkpoint, encode_event, plain},
     },
-    workflow::{Digest, Timestamp},
+    workflow::{Digest, NodeId, Timestamp},
 };
 
 /// Commits what can be accepted of `appends`, and tells other hosts if `tell` says so.
@@ -110,8 +110,9 @@ async fn write(
     let mut blobs = Blobs::default();
     let mut answers = Answers::default();
     let mut ordered: Vec<_> = appends.iter().zip(0_usize..).collect();
-    // Hosts that write to the same rows do so in the same order.
-    ordered.sort_unstable_by_key(|(append, _)| append.execution);
+    // Hosts that change the same rows do so in the same order. Of starts with the same
+    // key the first wins.
+    ordered.sort_by_key(|(append, _)| (append.expected > 0).then_some(append.execution));
     let mut seen = HashSet::new();
     for ((append, _), position) in ordered.iter().zip(1_i64..) {
         executions.push(append);
@@ -207,7 +208,7 @@ impl<'a> Events<'a> {
             self.seq.push(number(recorded.seq));
             self.at.push(recorded.at.0);
             self.kind.push(event.kind);
-            self.node.push(event.node.map(|node| node.as_str()));
+            self.node.push(event.node.map(NodeId::as_str));
             self.item.push(event.item.map(i64::from));
             // What serde_json writes is UTF-8.
             self.payload

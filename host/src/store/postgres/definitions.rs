@@ -2,7 +2,7 @@
 
 use sqlx::{Connection, PgConnection, query, query_as};
 
-use super::error::{uncertain, unavailable};
+use super::error::{unavailable, uncertain};
 use crate::{
     store::{
         NewDefinition, PutDefinition, StoreError,

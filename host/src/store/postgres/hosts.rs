@@ -8,7 +8,7 @@ use sqlx::{FromRow, query, query_as, query_scalar};
 
 use super::{
     PostgresStore,
-    error::{uncertain, unavailable},
+    error::{unavailable, uncertain},
     notices, with,
 };
 use crate::store::{

@@ -47,7 +47,11 @@ async fn next((pool, mut listener): Listening) -> Option<(Vec<Notice>, Listening
 fn parse(payload: &str) -> Vec<Notice> {
     match payload.split_once(' ').unwrap_or((payload, "")) {
         ("progress", list) => list.split(',').filter_map(progress).collect(),
-        ("signal", host) => id(host).map(HostId).map(Notice::Signal).into_iter().collect(),
+        ("signal", host) => id(host)
+            .map(HostId)
+            .map(Notice::Signal)
+            .into_iter()
+            .collect(),
         ("answered", signal) => (id(signal).map(SignalId).map(Notice::Answered))
             .into_iter()
             .collect(),
@@ -78,9 +82,8 @@ mod tests {
     #[test]
     fn notices_are_read() {
         let id = uuid::Uuid::from_u128(7);
-        let progress = |version, is_over| {
-            Notice::Progress(ExecutionId(id), Progress { version, is_over })
-        };
+        let progress =
+            |version, is_over| Notice::Progress(ExecutionId(id), Progress { version, is_over });
         for (payload, notices) in [
             (
                 format!("progress {id} 3,{id} 12!"),

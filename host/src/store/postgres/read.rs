@@ -167,8 +167,10 @@ impl Queries for PostgresStore {
                     .bind(workflow.as_str())
                     .bind(i64::from(version.0)),
             };
-            let row: Option<DefinitionRow> =
-                query.fetch_optional(connection).await.map_err(unavailable)?;
+            let row: Option<DefinitionRow> = query
+                .fetch_optional(connection)
+                .await
+                .map_err(unavailable)?;
             row.map(DefinitionRow::decode).transpose()
         })
         .await
@@ -182,7 +184,8 @@ impl Queries for PostgresStore {
                 .await
                 .map_err(unavailable)?;
             let version = version.map(u32::try_from).transpose();
-            let version = version.map_err(|error| corrupt(format!("workflow {workflow}"), error))?;
+            let version =
+                version.map_err(|error| corrupt(format!("workflow {workflow}"), error))?;
             Ok(version.map(Version))
         })
         .await

@@ -53,13 +53,19 @@ async fn a_lapsed_lease_is_lapsed_for_good() {
     let mut append = lines(execution(1), 0, 1, "");
     append.owner = Some(me);
     first.commit(&[append]).await.unwrap();
-    let alive = Peers { others: 1, freed: 0 };
+    let alive = Peers {
+        others: 1,
+        freed: 0,
+    };
     assert_eq!(cluster(&second).renew(other, HOUR).await, Ok(Some(alive)));
 
     // A lease that ends at once.
     let renewed = cluster(&first).renew(me, Duration::ZERO).await;
     assert_eq!(renewed, Ok(Some(alive)));
-    let alone = Peers { others: 0, freed: 1 };
+    let alone = Peers {
+        others: 0,
+        freed: 1,
+    };
     assert_eq!(cluster(&second).renew(other, HOUR).await, Ok(Some(alone)));
     assert_eq!(cluster(&first).renew(me, HOUR).await, Ok(None));
 
@@ -144,7 +150,7 @@ async fn a_command_finds_the_owner_and_its_answer_the_sender() {
     loop {
         match told.next().await.unwrap() {
             Notice::Answered(answered) => break assert_eq!(answered, signal(1).id),
-            _ => continue,
+            _ => {}
         }
     }
     let done = Ok(Some(Answer::Done));
@@ -155,13 +161,19 @@ async fn a_command_finds_the_owner_and_its_answer_the_sender() {
     cluster(&first).send(&signal(2)).await.unwrap();
     let mut waiting = lines(id, 2, 1, "");
     waiting.waiting = true;
-    assert_eq!(first.commit(&[waiting]).await, Ok(vec![Appended::Committed]));
+    assert_eq!(
+        first.commit(&[waiting]).await,
+        Ok(vec![Appended::Committed])
+    );
     assert_eq!(second.claim(other, Timestamp(0), 9).await, Ok(vec![id]));
     assert_eq!(cluster(&second).signals(other).await, Ok(vec![signal(2)]));
     let refused = Answer::Refused {
         reason: "no".into(),
     };
-    cluster(&second).answer(signal(2).id, &refused).await.unwrap();
+    cluster(&second)
+        .answer(signal(2).id, &refused)
+        .await
+        .unwrap();
     let received = cluster(&first).receive(signal(2).id).await;
     assert_eq!(received, Ok(Some(refused)));
 }
@@ -191,13 +203,16 @@ async fn hosts_hear_how_far_journals_are() {
 #[tokio::test]
 async fn a_database_that_was_restarted_is_used_again() {
     use phasewright_test_postgres::{Cluster, Options, Stop};
-    let cluster = Cluster::start(Options::default()).unwrap();
+    let cluster = Cluster::start(Options { durable: true }).unwrap();
     let database = Database::create(cluster.server()).unwrap();
     let store = prepared(&database).await;
     let mut version = 0;
     for how in [Stop::Fast, Stop::Immediate] {
         for _ in 0..3 {
-            store.commit(&[lines(execution(1), version, 1, "")]).await.unwrap();
+            store
+                .commit(&[lines(execution(1), version, 1, "")])
+                .await
+                .unwrap();
             version += 1;
             store.load(execution(1)).await.unwrap();
         }

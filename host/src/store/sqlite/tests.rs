@@ -290,7 +290,7 @@ async fn every_query_has_its_index() {
         ),
         ("claim", "PRIMARY KEY (id=?)"),
         ("claim", "INDEX executions_adrift"),
-        ("claim", "INDEX executions_waking (wake_at<?)"),
+        ("claim", "executions_waking (wake_at>? AND wake_at<?)"),
         ("journal", "PRIMARY KEY (id=?)"),
         ("latest_version", "definitions_1 (workflow=?)"),
         ("leave", "INDEX executions_owned (owner=?)"),
@@ -298,7 +298,7 @@ async fn every_query_has_its_index() {
         ("release", "PRIMARY KEY (id=?)"),
         ("take", "PRIMARY KEY (id=?)"),
         ("work_due", "INDEX executions_adrift"),
-        ("work_due", "INDEX executions_waking (wake_at<?)"),
+        ("work_due", "executions_waking (wake_at>? AND wake_at<?)"),
         ("events", "journal_1 (execution=? AND seq>? AND seq<?)"),
         ("execution", "PRIMARY KEY (id=?)"),
         (

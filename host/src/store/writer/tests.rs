@@ -353,7 +353,10 @@ async fn an_uncertain_outcome_is_found_out() {
         let harness = Harness::new().await;
         harness.occupy(1).await;
         let inner = &harness.gate.inner;
-        inner.commit(&[lines(execution(3), 0, 2, "")]).await.unwrap();
+        inner
+            .commit(&[lines(execution(3), 0, 2, "")])
+            .await
+            .unwrap();
         let start = harness.append(lines(execution(1), 0, 1, "")).await;
         let mut keyed = lines(execution(2), 0, 1, "");
         keyed.key = Some(key("k", "r"));
@@ -363,7 +366,10 @@ async fn an_uncertain_outcome_is_found_out() {
         let lost = harness.append(lines(execution(4), 1, 1, "")).await;
         harness.pass(1);
         eventually(|| harness.commits() == 2).await;
-        harness.fail_next(StoreError::Uncertain("the connection broke".into()), is_written);
+        harness.fail_next(
+            StoreError::Uncertain("the connection broke".into()),
+            is_written,
+        );
         harness.pass(9);
         let outcome = outcomes([start, keyed, next, lost]).await;
         assert_eq!(

@@ -13,7 +13,10 @@ async fn refusal(url: &str) -> StoreError {
 
 #[tokio::test]
 async fn a_url_that_cannot_be_read_keeps_its_secrets() {
-    for url in ["postgres://ann:secret@db:port/x", "postgres://ann:secret@[/x"] {
+    for url in [
+        "postgres://ann:secret@db:port/x",
+        "postgres://ann:secret@[/x",
+    ] {
         let error = refusal(url).await;
         assert!(matches!(error, StoreError::Invalid(_)), "{error}");
         assert!(!error.to_string().contains("secret"), "{error}");
@@ -22,12 +25,18 @@ async fn a_url_that_cannot_be_read_keeps_its_secrets() {
 
 #[tokio::test]
 async fn nobody_who_listens_is_said_in_time() {
-    let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let free = TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap();
     let begin = std::time::Instant::now();
     let error = refusal(&format!("postgres://ann:secret@{free}/x")).await;
     assert!(begin.elapsed() < Duration::from_secs(10));
     let text = error.to_string();
-    assert!(text.contains(&format!("\"x\" at {free}: cannot connect")), "{text}");
+    assert!(
+        text.contains(&format!("\"x\" at {free}: cannot connect")),
+        "{text}"
+    );
     assert!(!text.contains("secret"), "{text}");
 }
 

@@ -4,8 +4,8 @@ use serde_json::json;
 
 use super::{START, created, define, execution_id, json_of};
 use crate::workflow::{
-    Action, Command, Decision, Execution, Failure, FailureKind, Input, NodeIndex, Prepared, Recorded, Step,
-    Timestamp,
+    Action, Command, Decision, Execution, Failure, FailureKind, Input, NodeIndex, Prepared,
+    Recorded, Step, Timestamp,
 };
 
 const JOURNAL: &str = include_str!("golden.txt");

@@ -11,7 +11,9 @@ use super::{
     simulator::Simulator,
     world::{World, worlds},
 };
-use crate::workflow::{Command, Execution, ExecutionStatus, Input, NodeStatus, execution::NodeState};
+use crate::workflow::{
+    Command, Execution, ExecutionStatus, Input, NodeStatus, execution::NodeState,
+};
 
 pub(super) fn cases(count: u32) -> ProptestConfig {
     ProptestConfig {

@@ -6,8 +6,8 @@ use serde_json::{Value, json};
 
 use super::{START, execution_id, json_of, story::Story};
 use crate::workflow::{
-    Action, Command, DEPTH_MAX, Decision, Event, Execution, ExecutionStatus, FailureKind, Input, Json,
-    NodeIndex, NodeState, NodeStatus, Prepared, ROUNDS_MAX, Refusal, Stage,
+    Action, Command, DEPTH_MAX, Decision, Event, Execution, ExecutionStatus, FailureKind, Input,
+    Json, NodeIndex, NodeState, NodeStatus, Prepared, ROUNDS_MAX, Refusal, Stage,
 };
 
 fn run(node: u32, attempt: u32) -> Action {
@@ -282,9 +282,11 @@ fn answers_that_come_too_late_are_dropped() {
 #[test]
 fn commands_that_do_not_fit_are_refused() {
     let (mut story, _) = Story::of(&json!([{"id": "a", "phase": "p"}]));
-    let resume = || Input::Command(Command::Resume {
-        timeout: Duration::ZERO,
-    });
+    let resume = || {
+        Input::Command(Command::Resume {
+            timeout: Duration::ZERO,
+        })
+    };
     assert_eq!(
         story.refused(resume()),
         Refusal::NotResumable(ExecutionStatus::Running)

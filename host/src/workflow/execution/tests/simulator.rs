@@ -9,8 +9,8 @@ use super::{
     world::{Choices, World},
 };
 use crate::workflow::{
-    Action, CheckpointId, Command, Definition, Execution, Input, Level, NodeIndex, Recorded, Stage, Step,
-    Timestamp,
+    Action, CheckpointId, Command, Definition, Execution, Input, Level, NodeIndex, Recorded, Stage,
+    Step, Timestamp,
 };
 
 /// More steps than any execution of these tests takes.

@@ -6,8 +6,8 @@ use serde_json::{Value, json};
 
 use super::{START, created, define, execution_id, json_of};
 use crate::workflow::{
-    Action, CheckpointId, Command, Decision, Execution, ExecutionStatus, Failure, FailureKind, Input,
-    NodeIndex, Recorded, Refusal, Step, Timestamp,
+    Action, CheckpointId, Command, Decision, Execution, ExecutionStatus, Failure, FailureKind,
+    Input, NodeIndex, Recorded, Refusal, Step, Timestamp,
 };
 
 /// An execution whose journal is kept.

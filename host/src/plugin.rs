@@ -12,6 +12,7 @@ mod grants;
 mod guest;
 mod limits;
 mod log;
+mod memory;
 mod phase_host;
 mod sandbox;
 mod schema;

@@ -20,7 +20,8 @@ use super::{
     bindings::phase::{PhasePluginPre, exports::phasewright::phase::phase::Descriptor},
     grants::{Env, Grants, GrantsError, PhaseGrant},
     guest::{Grant, Guest, call},
-    limits::{Limits, MemoryPool},
+    limits::Limits,
+    memory::MemoryPool,
     schema::Schema,
     text::shorten,
 };

@@ -12,7 +12,8 @@ use super::{
     catalog::{Nobody, compile},
     failure::failure,
     guest::{Grant, Guest, call},
-    limits::{Limits, MemoryPool},
+    limits::Limits,
+    memory::MemoryPool,
     text::shorten,
 };
 use crate::{

@@ -18,8 +18,9 @@ use super::{
     AttemptHost,
     bindings::phase::PhasePlugin,
     failure,
-    limits::{Exceeded, Limits, MemoryMeter, MemoryPool},
+    limits::{Exceeded, Limits},
     log::Log,
+    memory::{MemoryMeter, MemoryPool},
     phase_host::PhaseHost,
 };
 use crate::{wasm::Wasm, workflow::Failure};

@@ -16,7 +16,8 @@ use super::{
     expressions::Expressions,
     failure::{failure, reported},
     guest::{Grant, Guest, call, linker},
-    limits::{Exceeded, MemoryPool},
+    limits::Exceeded,
+    memory::MemoryPool,
     schema::Schema,
 };
 use crate::{

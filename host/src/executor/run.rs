@@ -32,10 +32,10 @@ use crate::{
         Step,
     },
 };
-use durable::{Answer, CommitFailure};
+use durable::Answer;
 
-pub(super) use durable::Durable;
 pub use durable::summary;
+pub(super) use durable::{CommitFailure, Durable};
 
 /// An execution that waits longer than this is released from memory. Shorter
 /// waits are not worth a round through the store, whose poll is coarser.

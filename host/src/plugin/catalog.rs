@@ -294,4 +294,7 @@ impl AttemptHost for Nobody {
     async fn artifact(&self, _node: &str, _name: &str) -> Result<Artifact, String> {
         Err("there are no artifacts here".into())
     }
+    async fn effect(&self) -> Result<(), String> {
+        Err("there is no attempt here".into())
+    }
 }

@@ -13,6 +13,7 @@ mod guest;
 mod limits;
 mod log;
 mod memory;
+mod outbound;
 mod phase_host;
 mod sandbox;
 mod schema;

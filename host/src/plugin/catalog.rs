@@ -46,6 +46,9 @@ const DESCRIBE_LIMITS: Limits = Limits {
     artifact_count: 1,
     log_bytes: 64 << 10,
     log_lines: 100,
+    outbound_requests: 0,
+    outbound_bytes: 0,
+    outbound_time: Duration::ZERO,
 };
 
 /// Why the phases cannot be loaded.
@@ -224,6 +227,7 @@ impl Loader<'_> {
         let grant = Grant {
             limits: DESCRIBE_LIMITS,
             variables: Arc::default(),
+            outbound: None,
             timeout: None,
             memory: self.memory.clone(),
         };

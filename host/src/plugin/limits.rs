@@ -28,6 +28,13 @@ pub struct Limits {
     pub log_bytes: u64,
     /// Default 1,000.
     pub log_lines: u64,
+    /// HTTP requests, also those that are refused. Default 100.
+    pub outbound_requests: u64,
+    /// The bodies of all HTTP requests and responses of an attempt together. Default 64 MiB.
+    pub outbound_bytes: u64,
+    /// From sending an HTTP request to the head of its response, and between two parts of its
+    /// body. The request fails that takes longer, not the attempt. Default 30 seconds.
+    pub outbound_time: Duration,
 }
 
 impl Default for Limits {
@@ -41,6 +48,9 @@ impl Default for Limits {
             artifact_count: 100,
             log_bytes: 1 << 20,
             log_lines: 1_000,
+            outbound_requests: 100,
+            outbound_bytes: 64 << 20,
+            outbound_time: Duration::from_secs(30),
         }
     }
 }
@@ -69,6 +79,9 @@ pub(super) struct LimitsPatch {
     artifact_count: Option<u64>,
     log_bytes: Option<u64>,
     log_lines: Option<u64>,
+    outbound_requests: Option<u64>,
+    outbound_bytes: Option<u64>,
+    outbound_time_ms: Option<u64>,
 }
 
 /// Longest wall-clock or CPU-time limit, the longest deadline that makes sense for one call: 30 days.
@@ -77,7 +90,9 @@ const TIME_MS_MAX: u64 = 30 * 24 * 3_600_000;
 const TEXT_BYTES_MAX: u64 = 256 << 20;
 /// Largest set of artifacts, held in memory until the attempt is committed.
 const ARTIFACT_BYTES_MAX: u64 = 1 << 30;
-/// Most artifacts or log lines of one attempt.
+/// Most bytes of bodies in one attempt. They only pass through: 1 TiB.
+const OUTBOUND_BYTES_MAX: u64 = 1 << 40;
+/// Most artifacts, log lines or requests of one attempt.
 const COUNT_MAX: u64 = 100_000;
 
 impl LimitsPatch {
@@ -94,6 +109,7 @@ impl LimitsPatch {
         let millis = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
         let mut wall_clock_ms = millis(base.wall_clock);
         let mut cpu_time_ms = millis(base.cpu_time);
+        let mut outbound_time_ms = millis(base.outbound_time);
         for (slot, value, key, max) in [
             (
                 &mut wall_clock_ms,
@@ -138,11 +154,30 @@ impl LimitsPatch {
                 TEXT_BYTES_MAX,
             ),
             (&mut base.log_lines, self.log_lines, "log_lines", COUNT_MAX),
+            (
+                &mut base.outbound_requests,
+                self.outbound_requests,
+                "outbound_requests",
+                COUNT_MAX,
+            ),
+            (
+                &mut base.outbound_bytes,
+                self.outbound_bytes,
+                "outbound_bytes",
+                OUTBOUND_BYTES_MAX,
+            ),
+            (
+                &mut outbound_time_ms,
+                self.outbound_time_ms,
+                "outbound_time_ms",
+                TIME_MS_MAX,
+            ),
         ] {
             set(slot, value, key, max)?;
         }
         base.wall_clock = Duration::from_millis(wall_clock_ms);
         base.cpu_time = Duration::from_millis(cpu_time_ms);
+        base.outbound_time = Duration::from_millis(outbound_time_ms);
         Ok(base)
     }
 }
@@ -172,6 +207,10 @@ pub(super) enum Exceeded {
     LogBytes(u64),
     #[error("log limit of {0} lines exceeded")]
     LogLines(u64),
+    #[error("limit of {0} outbound requests exceeded")]
+    OutboundRequests(u64),
+    #[error("limit of {} for all outbound requests and responses exceeded", Size(*.0))]
+    OutboundBytes(u64),
 }
 
 impl From<Exceeded> for Failure {

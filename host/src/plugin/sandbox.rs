@@ -149,6 +149,7 @@ impl PhaseRunner for Sandbox {
         let grant = Grant {
             limits: phase.grant.limits,
             variables: phase.grant.variables.clone(),
+            outbound: Some((phase.info.name.clone(), phase.grant.hosts.clone())),
             timeout: attempt.timeout,
             memory: self.memory.clone(),
         };

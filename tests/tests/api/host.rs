@@ -15,20 +15,23 @@ use tempfile::TempDir;
 use crate::api::Api;
 
 /// Small limits for those that run into them, so that it takes little time; and memory enough to make
-/// an output of 100 MB. The limit of outputs keeps its default, 16 MiB.
-const LIMITS: &str = "
+/// an output of 100 MB. The limit of outputs keeps its default, 16 MiB. This machine may be called.
+const GRANTS: &str = r#"
 [phase.misbehave.limits]
 memory_bytes = 536_870_912
 cpu_time_ms = 1_000
 log_bytes = 65_536
 artifact_bytes = 1_048_576
 
+[phase.call]
+allowed_outbound_hosts = ["http://127.0.0.1:*"]
+
 [phase.table-query.limits]
 cpu_time_ms = 1_000
 
 [phase.template-render.limits]
 cpu_time_ms = 5_000
-";
+"#;
 
 /// Runs the host and kills it as soon as nobody holds the other end of its input any more, however
 /// the process of the tests ends; then removes what it is told to.
@@ -63,7 +66,7 @@ impl Place {
                 fs::copy(file.path(), phases.join(file.file_name())).unwrap();
             }
         }
-        fs::write(phases.join("phases.toml"), LIMITS).unwrap();
+        fs::write(phases.join("phases.toml"), GRANTS).unwrap();
         Self(folder)
     }
 

@@ -12,6 +12,8 @@ mod grants;
 mod guest;
 mod limits;
 mod log;
+mod memory;
+mod outbound;
 mod phase_host;
 mod sandbox;
 mod schema;
@@ -137,4 +139,8 @@ pub trait AttemptHost: Send + Sync + 'static {
     fn progress(&self, fraction: f32, message: String);
     /// An artifact that an upstream node of the same execution kept; an error message when there is none.
     async fn artifact(&self, node: &str, name: &str) -> Result<Artifact, String>;
+    /// Waits until everything that this attempt depends on is durable, so that it may have an
+    /// effect outside the engine. An error says why it must not have one: the execution has
+    /// left this host.
+    async fn effect(&self) -> Result<(), String>;
 }

@@ -76,6 +76,28 @@
 //! serde = { version = "1", features = ["derive"] }
 //! ```
 //!
+//! # HTTP
+//!
+//! A phase sends requests to the hosts that the operator granted, through `wasi:http`. In Rust the
+//! crate [`wstd`](https://docs.rs/wstd) is a small client for it:
+//!
+//! ```ignore
+//! use wstd::{http::{Body, Client, Request}, runtime::block_on};
+//!
+//! let request = Request::post("https://api.example.com/orders")
+//!     .header("Idempotency-Key", &context.idempotency_key)
+//!     .body(Body::from(r#"{"item": 7}"#))
+//!     .map_err(|error| Failure::invalid(error.to_string()))?;
+//! let response = block_on(Client::new().send(request))
+//!     .map_err(|error| Failure::transient(format!("order: {error:#}")))?;
+//! ```
+//!
+//! An attempt that was interrupted is repeated with the same [`Context::idempotency_key`], so pass
+//! it on to whoever takes one. The engine holds a request back until everything that led to it is
+//! durable, which takes no longer than a write to disk.
+//!
+//! # Building
+//!
 //! The bindings are generated from `../wit/phase`, relative to this crate, which a path or git
 //! dependency brings along.
 //!

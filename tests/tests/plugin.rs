@@ -1,7 +1,11 @@
 //! Real components in the real sandbox: what works, and how each kind of misbehaviour ends.
 
+#[path = "plugin/outbound.rs"]
+mod outbound;
 #[path = "plugin/rig.rs"]
 mod rig;
+#[path = "plugin/server.rs"]
+mod server;
 
 use std::{
     fs,
@@ -328,7 +332,7 @@ async fn what_cannot_be_a_phase_is_refused_by_name() {
     let delay = fs::read(component("delay")).unwrap();
     let evaluator = fs::read(component("expression")).unwrap();
     let curious = wat::parse_str(
-        r#"(component (import "wasi:http/types@0.2.0" (instance (export "f" (func)))))"#,
+        r#"(component (import "wasi:keyvalue/store@0.2.0" (instance (export "f" (func)))))"#,
     )
     .unwrap();
     for (files, grants, parts) in [
@@ -345,7 +349,7 @@ async fn what_cannot_be_a_phase_is_refused_by_name() {
         (
             &[("curious.wasm", &curious)],
             "",
-            &["curious.wasm", "wasi:http/types@0.2.0"],
+            &["curious.wasm", "wasi:keyvalue/store@0.2.0"],
         ),
         (
             &[("a.wasm", &delay), ("b.wasm", &delay)],
@@ -356,6 +360,11 @@ async fn what_cannot_be_a_phase_is_refused_by_name() {
             &[("a.wasm", &delay)],
             "[phase.dely]",
             &["phases.toml", "phase.dely"],
+        ),
+        (
+            &[("a.wasm", &delay)],
+            "[phase.delay]\nallowed_outbound_hosts = [\"example.com\"]",
+            &["phases.toml: phase.delay.allowed_outbound_hosts: \"example.com\" does not"],
         ),
     ] {
         let error = refused(files, grants).await;

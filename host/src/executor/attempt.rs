@@ -16,12 +16,16 @@ use super::{
 };
 use crate::{
     plugin::{Artifact, Attempt, AttemptHost, Produced},
+    store::HostId,
     workflow::{ArtifactRef, Definition, Failure, FailureKind, Input, Level, NodeIndex},
 };
 
 /// Log lines and progress of a running attempt reach the journal this often at
 /// most; an attempt that is over sooner writes its log with its outcome.
 const REPORT_INTERVAL: Duration = Duration::from_millis(250);
+
+/// Why an attempt gets nothing any more.
+const GONE: &str = "the execution has left this host";
 
 /// What an attempt needs, taken from the execution when it starts.
 pub(super) struct Job {
@@ -33,6 +37,10 @@ pub(super) struct Job {
     pub(super) attempt: Attempt,
     pub(super) wakes: mpsc::Sender<Wake>,
     pub(super) durable: watch::Receiver<Durable>,
+    /// Of the execution when the attempt started, its start included: what it depends on.
+    pub(super) version: u64,
+    /// The life of this host in which it started.
+    pub(super) host: HostId,
 }
 
 impl Job {
@@ -48,6 +56,8 @@ impl Job {
             wakes: self.wakes.clone(),
             shared: self.shared.clone(),
             durable: self.durable.clone(),
+            version: self.version,
+            host: self.host,
         });
         let call = AssertUnwindSafe(self.call(report.clone())).catch_unwind();
         let result = report.while_running(call).await.unwrap_or_else(|_| {
@@ -110,6 +120,8 @@ struct Report {
     wakes: mpsc::Sender<Wake>,
     shared: Arc<Shared>,
     durable: watch::Receiver<Durable>,
+    version: u64,
+    host: HostId,
 }
 
 #[derive(Default)]
@@ -176,7 +188,7 @@ impl Report {
         let is_settled =
             |durable: &Durable| durable.version >= version || durable.failure.is_some();
         if durable.wait_for(is_settled).await.is_err() {
-            return Err("the execution has left this host".to_owned());
+            return Err(GONE.to_owned());
         }
         match self.shared.store.blob(reference.digest).await {
             Ok(Some(data)) => Ok(Artifact { reference, data }),
@@ -210,9 +222,71 @@ impl AttemptHost for Report {
             name: name.to_owned(),
             reply,
         };
-        let gone = "the execution has left this host";
-        self.wakes.send(wake).await.map_err(|_| gone)?;
-        let (reference, version) = answer.await.map_err(|_| gone)??;
+        self.wakes.send(wake).await.map_err(|_| GONE)?;
+        let (reference, version) = answer.await.map_err(|_| GONE)??;
         self.read(reference, version).await
+    }
+
+    async fn effect(&self) -> Result<(), String> {
+        may_have_effects(self.durable.clone(), self.version).await?;
+        // What this host owns is its own only as long as it has its lease; and in another
+        // life, nothing is.
+        self.shared.lease.held().await;
+        if self.shared.lease.host() == self.host {
+            Ok(())
+        } else {
+            Err(GONE.to_owned())
+        }
+    }
+}
+
+/// Waits until a version is durable. After a failed commit nothing may have an effect any more,
+/// even if that version is durable: somebody else may have taken the execution over.
+async fn may_have_effects(
+    mut durable: watch::Receiver<Durable>,
+    version: u64,
+) -> Result<(), String> {
+    let is_settled = |durable: &Durable| durable.version >= version || durable.failure.is_some();
+    match durable.wait_for(is_settled).await {
+        Ok(durable) if durable.failure.is_none() => Ok(()),
+        _ => Err(GONE.to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::FutureExt;
+
+    use super::*;
+    use crate::executor::run::CommitFailure;
+
+    #[test]
+    fn effects_wait_until_the_start_of_their_attempt_is_durable() {
+        let (commits, durable) = watch::channel(Durable::default());
+        let mut effect = Box::pin(may_have_effects(durable, 2));
+        assert_eq!(effect.as_mut().now_or_never(), None);
+        commits.send_modify(|durable| durable.version = 1);
+        assert_eq!(effect.as_mut().now_or_never(), None);
+        commits.send_modify(|durable| durable.version = 3);
+        assert_eq!(effect.now_or_never(), Some(Ok(())));
+    }
+
+    #[test]
+    fn there_are_no_effects_once_a_commit_failed_or_the_execution_left() {
+        let (commits, durable) = watch::channel(Durable::default());
+        let waiting = Box::pin(may_have_effects(durable.clone(), 1));
+        let failed = Durable {
+            version: 2,
+            failure: Some(CommitFailure::Conflict),
+        };
+        commits.send_replace(failed);
+        let gone = Err(GONE.to_owned());
+        assert_eq!(waiting.now_or_never(), Some(gone.clone()));
+        let durable_before = may_have_effects(durable.clone(), 1);
+        assert_eq!(durable_before.now_or_never(), Some(gone.clone()));
+
+        let (commits, durable) = watch::channel(Durable::default());
+        drop(commits);
+        assert_eq!(may_have_effects(durable, 1).now_or_never(), Some(gone));
     }
 }

@@ -41,12 +41,13 @@ impl Lease {
 
     /// A life begins.
     pub(super) fn begin(&self, host: HostId, asked: Instant) {
-        self.renew(asked);
+        // In this order: whoever finds the lease held again sees whose it is.
         self.life.send_if_modified(|life| {
             let is_new = *life != host;
             *life = host;
             is_new
         });
+        self.renew(asked);
     }
 
     /// It was renewed when the database was asked then.

@@ -35,10 +35,10 @@ use crate::{
         Prepared, Step,
     },
 };
-use durable::{Answer, Beside, CommitFailure};
+use durable::{Answer, Beside};
 
-pub(super) use durable::Durable;
 pub use durable::summary;
+pub(super) use durable::{CommitFailure, Durable};
 
 /// An execution that waits longer than this is released from memory. Shorter
 /// waits are not worth a round through the store, whose poll is coarser.

@@ -20,7 +20,8 @@ use super::{
     bindings::phase::{PhasePluginPre, exports::phasewright::phase::phase::Descriptor},
     grants::{Env, Grants, GrantsError, PhaseGrant},
     guest::{Grant, Guest, call},
-    limits::{Limits, MemoryPool},
+    limits::Limits,
+    memory::MemoryPool,
     schema::Schema,
     text::shorten,
 };
@@ -45,6 +46,9 @@ const DESCRIBE_LIMITS: Limits = Limits {
     artifact_count: 1,
     log_bytes: 64 << 10,
     log_lines: 100,
+    outbound_requests: 0,
+    outbound_bytes: 0,
+    outbound_time: Duration::ZERO,
 };
 
 /// Why the phases cannot be loaded.
@@ -223,6 +227,7 @@ impl Loader<'_> {
         let grant = Grant {
             limits: DESCRIBE_LIMITS,
             variables: Arc::default(),
+            outbound: None,
             timeout: None,
             memory: self.memory.clone(),
         };
@@ -292,5 +297,8 @@ impl AttemptHost for Nobody {
     fn progress(&self, _fraction: f32, _message: String) {}
     async fn artifact(&self, _node: &str, _name: &str) -> Result<Artifact, String> {
         Err("there are no artifacts here".into())
+    }
+    async fn effect(&self) -> Result<(), String> {
+        Err("there is no attempt here".into())
     }
 }

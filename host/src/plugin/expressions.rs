@@ -12,7 +12,8 @@ use super::{
     catalog::{Nobody, compile},
     failure::failure,
     guest::{Grant, Guest, call},
-    limits::{Limits, MemoryPool},
+    limits::Limits,
+    memory::MemoryPool,
     text::shorten,
 };
 use crate::{
@@ -31,6 +32,9 @@ const LIMITS: Limits = Limits {
     artifact_count: 1,
     log_bytes: 64 << 10,
     log_lines: 100,
+    outbound_requests: 0,
+    outbound_bytes: 0,
+    outbound_time: Duration::ZERO,
 };
 
 /// How much of an expression an error about it repeats, in characters.
@@ -117,6 +121,7 @@ impl Expressions {
         let grant = Grant {
             limits: LIMITS,
             variables: Arc::default(),
+            outbound: None,
             timeout: None,
             memory: self.memory.clone(),
         };

@@ -4,16 +4,23 @@
 //! [defaults.limits]            # for every phase of the folder
 //! cpu_time_ms = 5_000
 //!
-//! [phase.notify.limits]        # for one
+//! [phase.notify]               # nothing is granted that is not named here
+//! allowed_outbound_hosts = ["https://*.example.com", "http://localhost:*"]
+//!
+//! [phase.notify.limits]
 //! memory_bytes = 67_108_864
 //!
-//! [phase.notify.variables]     # nothing is granted that is not named here
+//! [phase.notify.variables]
 //! channel = "ops"
 //! token = { env = "NOTIFY_TOKEN" }
 //! ```
 //!
+//! An outbound host is `scheme://host[:port]`: `*` is any scheme (`https` or `http`), host or
+//! port, `*.` any name below a domain, and without a port it is the usual one of the scheme.
+//!
 //! The limits are `wall_clock_ms`, `cpu_time_ms`, `memory_bytes`, `output_bytes`,
-//! `artifact_bytes`, `artifact_count`, `log_bytes` and `log_lines`; see [`Limits`].
+//! `artifact_bytes`, `artifact_count`, `log_bytes`, `log_lines`, `outbound_requests`,
+//! `outbound_bytes` and `outbound_time_ms`; see [`Limits`].
 
 use std::{
     collections::BTreeMap,
@@ -24,7 +31,10 @@ use std::{
 
 use serde::Deserialize;
 
-use super::limits::{Limits, LimitsPatch};
+use super::{
+    limits::{Limits, LimitsPatch},
+    outbound::AllowedHosts,
+};
 use crate::workflow::PhaseName;
 
 /// Name of the file in a folder of phases.
@@ -74,6 +84,7 @@ pub(super) struct Grants {
 pub(super) struct PhaseGrant {
     pub(super) limits: Limits,
     pub(super) variables: Arc<BTreeMap<String, String>>,
+    pub(super) hosts: Arc<AllowedHosts>,
 }
 
 /// Looks up a variable of the host's environment.
@@ -119,8 +130,17 @@ impl Grants {
                 let file = file.clone();
                 GrantsError::Value { file, key, reason }
             })?;
-            let variables = Arc::new(variables);
-            phases.insert(name, PhaseGrant { limits, variables });
+            let hosts = AllowedHosts::parse(&table.allowed_outbound_hosts).map_err(|reason| {
+                let key = format!("phase.{name}.allowed_outbound_hosts");
+                let file = file.clone();
+                GrantsError::Value { file, key, reason }
+            })?;
+            let grant = PhaseGrant {
+                limits,
+                variables: Arc::new(variables),
+                hosts: Arc::new(hosts),
+            };
+            phases.insert(name, grant);
         }
         Ok(Self {
             file,
@@ -134,6 +154,7 @@ impl Grants {
         self.phases.get(phase).cloned().unwrap_or(PhaseGrant {
             limits: self.defaults,
             variables: Arc::default(),
+            hosts: Arc::default(),
         })
     }
 
@@ -170,6 +191,7 @@ struct Defaults {
 #[derive(Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 struct PhaseTable {
+    allowed_outbound_hosts: Vec<String>,
     limits: LimitsPatch,
     variables: BTreeMap<String, Variable>,
 }
@@ -223,6 +245,8 @@ mod tests {
             r#"
             [defaults.limits]
             cpu_time_ms = 50
+            [phase.notify]
+            allowed_outbound_hosts = ["https://example.com"]
             [phase.notify.limits]
             log_lines = 7
             [phase.notify.variables]
@@ -236,10 +260,12 @@ mod tests {
         assert_eq!(notify.limits.log_lines, 7);
         assert_eq!(notify.variables["channel"], "ops");
         assert_eq!(notify.variables["token"], "secret");
+        assert_ne!(*notify.hosts, AllowedHosts::default());
         let other = grants.of(&name("other"));
         assert_eq!(other.limits.cpu_time, Duration::from_millis(50));
         assert_eq!(other.limits.log_lines, Limits::default().log_lines);
         assert!(other.variables.is_empty());
+        assert_eq!(*other.hosts, AllowedHosts::default());
         assert_eq!(
             parse("").unwrap().of(&name("other")).limits,
             Limits::default()
@@ -271,6 +297,14 @@ mod tests {
             (
                 "[phase.a.variables]\nx = { env = \"GONE\" }",
                 &["phase.a.variables.x: GONE is not set"],
+            ),
+            (
+                "[phase.a]\nallowed_outbound_hosts = [\"https://b\", \"c\"]",
+                &["phase.a.allowed_outbound_hosts: \"c\" does not begin with"],
+            ),
+            (
+                "[phase.a]\nallowed_outbound_hosts = \"https://b\"",
+                &["allowed_outbound_hosts", "line 2"],
             ),
             ("nonsense", &["line 1"]),
         ] {

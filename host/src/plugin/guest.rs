@@ -13,16 +13,22 @@ use wasmtime::{
     component::{HasSelf, Linker, ResourceTable},
 };
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
+use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
 use super::{
     AttemptHost,
     bindings::phase::PhasePlugin,
     failure,
-    limits::{Exceeded, Limits, MemoryMeter, MemoryPool},
+    limits::{Exceeded, Limits},
     log::Log,
+    memory::{MemoryMeter, MemoryPool},
+    outbound::{AllowedHosts, Outbound},
     phase_host::PhaseHost,
 };
-use crate::{wasm::Wasm, workflow::Failure};
+use crate::{
+    wasm::Wasm,
+    workflow::{Failure, PhaseName},
+};
 
 /// Handles to host objects (clocks, streams, …) that a guest may hold.
 const HANDLES_MAX: usize = 1_000;
@@ -33,6 +39,8 @@ const RANDOM_BYTES_MAX: u64 = 64 * 1024;
 /// The data of one instance.
 pub(super) struct Guest {
     wasi: WasiCtx,
+    http: WasiHttpCtx,
+    outbound: Outbound,
     handles: ResourceTable,
     memory: MemoryMeter,
     pub(super) host: PhaseHost,
@@ -42,6 +50,8 @@ pub(super) struct Guest {
 pub(super) struct Grant {
     pub(super) limits: Limits,
     pub(super) variables: Arc<BTreeMap<String, String>>,
+    /// Which phase it is and where it may send requests; nowhere when it is none.
+    pub(super) outbound: Option<(PhaseName, Arc<AllowedHosts>)>,
     /// The node's timeout, when it has one.
     pub(super) timeout: Option<Duration>,
     pub(super) memory: Arc<MemoryPool>,
@@ -52,6 +62,8 @@ pub(super) fn linker(wasm: &Wasm) -> wasmtime::Result<Linker<Guest>> {
     let mut linker = Linker::new(wasm.engine());
     wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
     wasmtime_wasi::p3::add_to_linker(&mut linker)?;
+    wasmtime_wasi_http::p2::add_only_http_to_linker_async(&mut linker)?;
+    wasmtime_wasi_http::p3::add_to_linker(&mut linker)?;
     PhasePlugin::add_to_linker::<_, HasSelf<PhaseHost>>(&mut linker, |guest: &mut Guest| {
         &mut guest.host
     })?;
@@ -71,9 +83,10 @@ pub(super) async fn call<T>(
 ) -> Result<(T, Guest), Failure> {
     let limits = grant.limits;
     let log = Log::new(host.clone(), limits);
-    let mut store = store(wasm, &grant, host, &log);
+    let outbound = Outbound::new(grant.outbound.clone(), host.clone(), log.clone(), limits);
+    let mut store = store(wasm, &grant, host, &log, outbound.clone());
     let ticking = wasm.ticking();
-    let outcome = within(&limits, grant.timeout, work(&mut store)).await;
+    let outcome = within(&limits, grant.timeout, &outbound, work(&mut store)).await;
     drop(ticking);
     log.finish();
     match outcome {
@@ -83,7 +96,13 @@ pub(super) async fn call<T>(
     }
 }
 
-fn store(wasm: &Wasm, grant: &Grant, host: Arc<dyn AttemptHost>, log: &Log) -> Store<Guest> {
+fn store(
+    wasm: &Wasm,
+    grant: &Grant,
+    host: Arc<dyn AttemptHost>,
+    log: &Log,
+    outbound: Outbound,
+) -> Store<Guest> {
     let limits = grant.limits;
     let context = WasiCtx::builder()
         .stdout(log.stdout())
@@ -96,6 +115,8 @@ fn store(wasm: &Wasm, grant: &Grant, host: Arc<dyn AttemptHost>, log: &Log) -> S
     handles.set_max_capacity(HANDLES_MAX);
     let mut store = wasm.store(Guest {
         wasi: context,
+        http: WasiHttpCtx::new(),
+        outbound,
         handles,
         memory: MemoryMeter::new(grant.memory.clone(), &limits),
         host: PhaseHost::new(host, log.clone(), grant.variables.clone(), limits),
@@ -105,13 +126,14 @@ fn store(wasm: &Wasm, grant: &Grant, host: Arc<dyn AttemptHost>, log: &Log) -> S
     store
 }
 
-/// Polls `work` until its wall-clock or CPU time is used up.
+/// Polls `work` until its wall-clock or CPU time is used up, or it sends too much.
 ///
 /// A guest gives way at every tick, so that it is seen here that often at least. The time
 /// is the thread's, so that a busy machine does not count against the guest.
 async fn within<T>(
     limits: &Limits,
     node: Option<Duration>,
+    outbound: &Outbound,
     work: impl Future<Output = T>,
 ) -> Result<T, Exceeded> {
     let mut work = pin!(work);
@@ -120,6 +142,9 @@ async fn within<T>(
         let before = thread_time();
         let polled = work.as_mut().poll(cx);
         used += thread_time().saturating_sub(before);
+        if let Some(exceeded) = outbound.exceeded() {
+            return Poll::Ready(Err(exceeded));
+        }
         match polled {
             Poll::Ready(value) => Poll::Ready(Ok(value)),
             Poll::Pending if used > limits.cpu_time => {
@@ -145,6 +170,16 @@ impl WasiView for Guest {
         WasiCtxView {
             ctx: &mut self.wasi,
             table: &mut self.handles,
+        }
+    }
+}
+
+impl WasiHttpView for Guest {
+    fn http(&mut self) -> WasiHttpCtxView<'_> {
+        WasiHttpCtxView {
+            ctx: &mut self.http,
+            table: &mut self.handles,
+            hooks: &mut self.outbound,
         }
     }
 }

@@ -1,16 +1,8 @@
 //! How much of everything one call of a guest may use, and what is said when it wants more.
 
-use std::{
-    fmt,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering::Relaxed},
-    },
-    time::Duration,
-};
+use std::{fmt, time::Duration};
 
 use serde::Deserialize;
-use wasmtime::ResourceLimiter;
 
 use crate::{
     wasm::MEMORY_BYTES_MAX,
@@ -36,6 +28,13 @@ pub struct Limits {
     pub log_bytes: u64,
     /// Default 1,000.
     pub log_lines: u64,
+    /// HTTP requests, also those that are refused. Default 100.
+    pub outbound_requests: u64,
+    /// The bodies of all HTTP requests and responses of an attempt together. Default 64 MiB.
+    pub outbound_bytes: u64,
+    /// From sending an HTTP request to the head of its response, and between two parts of its
+    /// body. The request fails that takes longer, not the attempt. Default 30 seconds.
+    pub outbound_time: Duration,
 }
 
 impl Default for Limits {
@@ -49,6 +48,9 @@ impl Default for Limits {
             artifact_count: 100,
             log_bytes: 1 << 20,
             log_lines: 1_000,
+            outbound_requests: 100,
+            outbound_bytes: 64 << 20,
+            outbound_time: Duration::from_secs(30),
         }
     }
 }
@@ -77,6 +79,9 @@ pub(super) struct LimitsPatch {
     artifact_count: Option<u64>,
     log_bytes: Option<u64>,
     log_lines: Option<u64>,
+    outbound_requests: Option<u64>,
+    outbound_bytes: Option<u64>,
+    outbound_time_ms: Option<u64>,
 }
 
 /// Longest wall-clock or CPU-time limit, the longest deadline that makes sense for one call: 30 days.
@@ -85,7 +90,9 @@ const TIME_MS_MAX: u64 = 30 * 24 * 3_600_000;
 const TEXT_BYTES_MAX: u64 = 256 << 20;
 /// Largest set of artifacts, held in memory until the attempt is committed.
 const ARTIFACT_BYTES_MAX: u64 = 1 << 30;
-/// Most artifacts or log lines of one attempt.
+/// Most bytes of bodies in one attempt. They only pass through: 1 TiB.
+const OUTBOUND_BYTES_MAX: u64 = 1 << 40;
+/// Most artifacts, log lines or requests of one attempt.
 const COUNT_MAX: u64 = 100_000;
 
 impl LimitsPatch {
@@ -102,6 +109,7 @@ impl LimitsPatch {
         let millis = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
         let mut wall_clock_ms = millis(base.wall_clock);
         let mut cpu_time_ms = millis(base.cpu_time);
+        let mut outbound_time_ms = millis(base.outbound_time);
         for (slot, value, key, max) in [
             (
                 &mut wall_clock_ms,
@@ -146,11 +154,30 @@ impl LimitsPatch {
                 TEXT_BYTES_MAX,
             ),
             (&mut base.log_lines, self.log_lines, "log_lines", COUNT_MAX),
+            (
+                &mut base.outbound_requests,
+                self.outbound_requests,
+                "outbound_requests",
+                COUNT_MAX,
+            ),
+            (
+                &mut base.outbound_bytes,
+                self.outbound_bytes,
+                "outbound_bytes",
+                OUTBOUND_BYTES_MAX,
+            ),
+            (
+                &mut outbound_time_ms,
+                self.outbound_time_ms,
+                "outbound_time_ms",
+                TIME_MS_MAX,
+            ),
         ] {
             set(slot, value, key, max)?;
         }
         base.wall_clock = Duration::from_millis(wall_clock_ms);
         base.cpu_time = Duration::from_millis(cpu_time_ms);
+        base.outbound_time = Duration::from_millis(outbound_time_ms);
         Ok(base)
     }
 }
@@ -180,6 +207,10 @@ pub(super) enum Exceeded {
     LogBytes(u64),
     #[error("log limit of {0} lines exceeded")]
     LogLines(u64),
+    #[error("limit of {0} outbound requests exceeded")]
+    OutboundRequests(u64),
+    #[error("limit of {} for all outbound requests and responses exceeded", Size(*.0))]
+    OutboundBytes(u64),
 }
 
 impl From<Exceeded> for Failure {
@@ -219,115 +250,6 @@ impl fmt::Display for Time {
             0 => write!(f, "{} s", self.0.as_secs()),
             _ => write!(f, "{} ms", self.0.as_millis()),
         }
-    }
-}
-
-/// The memory that all guests together may have, so that many of them, each within its
-/// own limit, cannot use up the machine.
-#[derive(Debug)]
-pub(super) struct MemoryPool {
-    bytes_max: u64,
-    used: AtomicU64,
-}
-
-impl MemoryPool {
-    pub(super) fn new(bytes_max: u64) -> Arc<Self> {
-        Arc::new(Self {
-            bytes_max,
-            used: AtomicU64::new(0),
-        })
-    }
-
-    fn take(&self, bytes: u64) -> Result<(), Exceeded> {
-        self.used
-            .fetch_update(Relaxed, Relaxed, |used| {
-                used.checked_add(bytes)
-                    .filter(|&used| used <= self.bytes_max)
-            })
-            .map(drop)
-            .map_err(|_| Exceeded::MemoryOfAll(self.bytes_max))
-    }
-
-    fn give_back(&self, bytes: u64) {
-        self.used.fetch_sub(bytes, Relaxed);
-    }
-}
-
-/// Counts the memory of one guest. Growing beyond the limit traps, so that the failure
-/// names the limit and not whatever the guest does without memory.
-#[derive(Debug)]
-pub(super) struct MemoryMeter {
-    pool: Arc<MemoryPool>,
-    bytes_max: u64,
-    used: u64,
-    /// Taken for the growth under way, in case it fails.
-    growing: u64,
-}
-
-impl MemoryMeter {
-    pub(super) fn new(pool: Arc<MemoryPool>, limits: &Limits) -> Self {
-        Self {
-            pool,
-            bytes_max: limits.memory_bytes,
-            used: 0,
-            growing: 0,
-        }
-    }
-
-    fn grow(&mut self, bytes: usize) -> Result<(), Exceeded> {
-        let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
-        if bytes > self.bytes_max - self.used {
-            return Err(Exceeded::Memory(self.bytes_max));
-        }
-        self.pool.take(bytes)?;
-        self.used += bytes;
-        self.growing = bytes;
-        Ok(())
-    }
-
-    fn undo(&mut self) {
-        self.used -= self.growing;
-        self.pool.give_back(self.growing);
-        self.growing = 0;
-    }
-}
-
-impl Drop for MemoryMeter {
-    fn drop(&mut self) {
-        self.pool.give_back(self.used);
-    }
-}
-
-impl ResourceLimiter for MemoryMeter {
-    fn memory_growing(
-        &mut self,
-        current: usize,
-        desired: usize,
-        _maximum: Option<usize>,
-    ) -> wasmtime::Result<bool> {
-        self.grow(desired.saturating_sub(current))?;
-        Ok(true)
-    }
-
-    fn memory_grow_failed(&mut self, _error: wasmtime::Error) -> wasmtime::Result<()> {
-        self.undo();
-        Ok(())
-    }
-
-    fn table_growing(
-        &mut self,
-        current: usize,
-        desired: usize,
-        _maximum: Option<usize>,
-    ) -> wasmtime::Result<bool> {
-        let elements = desired.saturating_sub(current);
-        self.grow(elements.saturating_mul(size_of::<usize>()))?;
-        Ok(true)
-    }
-
-    fn table_grow_failed(&mut self, _error: wasmtime::Error) -> wasmtime::Result<()> {
-        self.undo();
-        Ok(())
     }
 }
 
@@ -371,29 +293,5 @@ mod tests {
                 format!("memory_bytes: {bad} is not between 1 and 4294967296")
             );
         }
-    }
-
-    #[test]
-    fn memory_is_counted_over_all_and_given_back() {
-        let pool = MemoryPool::new(300);
-        let limits = Limits {
-            memory_bytes: 200,
-            ..Limits::default()
-        };
-        let mut first = MemoryMeter::new(pool.clone(), &limits);
-        assert!(first.memory_growing(0, 150, None).unwrap());
-        assert!(first.table_growing(0, 6, None).unwrap());
-        let error = first.memory_growing(150, 160, None).unwrap_err();
-        assert_eq!(error.downcast_ref(), Some(&Exceeded::Memory(200)));
-
-        let mut second = MemoryMeter::new(pool.clone(), &limits);
-        let error = second.memory_growing(0, 150, None).unwrap_err();
-        assert_eq!(error.downcast_ref(), Some(&Exceeded::MemoryOfAll(300)));
-        drop(first);
-        assert!(second.memory_growing(0, 150, None).unwrap());
-        second
-            .memory_grow_failed(wasmtime::Error::msg("no"))
-            .unwrap();
-        assert_eq!(pool.used.load(Relaxed), 0);
     }
 }

@@ -16,7 +16,8 @@ use super::{
     expressions::Expressions,
     failure::{failure, reported},
     guest::{Grant, Guest, call, linker},
-    limits::{Exceeded, MemoryPool},
+    limits::Exceeded,
+    memory::MemoryPool,
     schema::Schema,
 };
 use crate::{
@@ -148,6 +149,7 @@ impl PhaseRunner for Sandbox {
         let grant = Grant {
             limits: phase.grant.limits,
             variables: phase.grant.variables.clone(),
+            outbound: Some((phase.info.name.clone(), phase.grant.hosts.clone())),
             timeout: attempt.timeout,
             memory: self.memory.clone(),
         };

@@ -10,25 +10,29 @@ use std::{
     time::{Duration, Instant},
 };
 
+use phasewright_test_postgres::Database;
 use tempfile::TempDir;
 
 use crate::api::Api;
 
 /// Small limits for those that run into them, so that it takes little time; and memory enough to make
-/// an output of 100 MB. The limit of outputs keeps its default, 16 MiB.
-const LIMITS: &str = "
+/// an output of 100 MB. The limit of outputs keeps its default, 16 MiB. This machine may be called.
+const GRANTS: &str = r#"
 [phase.misbehave.limits]
 memory_bytes = 536_870_912
 cpu_time_ms = 1_000
 log_bytes = 65_536
 artifact_bytes = 1_048_576
 
+[phase.call]
+allowed_outbound_hosts = ["http://127.0.0.1:*"]
+
 [phase.table-query.limits]
 cpu_time_ms = 1_000
 
 [phase.template-render.limits]
 cpu_time_ms = 5_000
-";
+"#;
 
 /// Runs the host and kills it as soon as nobody holds the other end of its input any more, however
 /// the process of the tests ends; then removes what it is told to.
@@ -41,8 +45,16 @@ wait $!
 if [ -n "$SCRATCH" ]; then rm -rf "$SCRATCH"; fi
 "#;
 
-/// A folder for a database, on which one host after another can run.
-pub struct Place(TempDir);
+/// Which database the tests run on: `sqlite`, the default, or `postgres`.
+const DATABASE: &str = "PHASEWRIGHT_TEST_DATABASE";
+
+/// A database with a folder, on which one host after another can run; on PostgreSQL also
+/// several at a time.
+pub struct Place {
+    folder: TempDir,
+    /// In the server that all tests share; else a file in the folder.
+    postgres: Option<Database>,
+}
 
 /// A host that listens. Dropping it is `kill -9`.
 pub struct Host {
@@ -53,6 +65,16 @@ pub struct Host {
 
 impl Place {
     pub fn new() -> Self {
+        let is_postgres = env::var(DATABASE).is_ok_and(|name| name == "postgres");
+        Self::with(is_postgres.then(Database::fresh))
+    }
+
+    /// On PostgreSQL, whatever the other tests run on.
+    pub fn on_postgres() -> Self {
+        Self::with(Some(Database::fresh()))
+    }
+
+    fn with(postgres: Option<Database>) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let phases = folder.path().join("phases");
         fs::create_dir(&phases).unwrap();
@@ -63,13 +85,25 @@ impl Place {
                 fs::copy(file.path(), phases.join(file.file_name())).unwrap();
             }
         }
-        fs::write(phases.join("phases.toml"), LIMITS).unwrap();
-        Self(folder)
+        fs::write(phases.join("phases.toml"), GRANTS).unwrap();
+        Self { folder, postgres }
     }
 
     /// Starts a host and waits until it listens.
     pub fn host(&self) -> Host {
-        launch(self.0.path(), false)
+        self.host_with(&[])
+    }
+
+    /// The same with more options.
+    pub fn host_with(&self, options: &[&str]) -> Host {
+        launch(self.folder.path(), &self.database(), options, false)
+    }
+
+    pub fn database(&self) -> String {
+        match &self.postgres {
+            Some(database) => database.url(),
+            None => format!("sqlite://{}", self.folder.path().join("x.db").display()),
+        }
     }
 }
 
@@ -77,7 +111,13 @@ impl Place {
 pub fn shared() -> Api {
     static SHARED: OnceLock<Host> = OnceLock::new();
     // Nothing drops a static: the guard removes the folder when this process ends.
-    let start = || launch(&Place::new().0.keep(), true);
+    let start = || {
+        let place = Place::new();
+        let url = place.database();
+        // The database goes with its server.
+        std::mem::forget(place.postgres);
+        launch(&place.folder.keep(), &url, &[], true)
+    };
     SHARED.get_or_init(start).api
 }
 
@@ -95,7 +135,7 @@ impl Drop for Host {
     }
 }
 
-fn launch(folder: &Path, is_scratch: bool) -> Host {
+fn launch(folder: &Path, database: &str, options: &[&str], is_scratch: bool) -> Host {
     let log = fs::File::options()
         .create(true)
         .append(true)
@@ -113,7 +153,8 @@ fn launch(folder: &Path, is_scratch: bool) -> Host {
             "spin.toml",
             "--database",
         ])
-        .arg(format!("sqlite://{}", folder.join("x.db").display()))
+        .arg(database)
+        .args(options)
         .arg("--phases")
         .arg(folder.join("phases"))
         .arg("--evaluator")

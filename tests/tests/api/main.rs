@@ -7,6 +7,8 @@
 #[path = "../http/client.rs"]
 mod client;
 mod host;
+#[path = "../plugin/server.rs"]
+mod server;
 
 mod api;
 mod journal;
@@ -18,4 +20,5 @@ mod executions;
 mod flow;
 mod large;
 mod misbehaviour;
+mod outbound;
 mod refusals;

@@ -133,6 +133,10 @@ impl AttemptHost for Listener {
     async fn artifact(&self, node: &str, name: &str) -> Result<Artifact, String> {
         Err(format!("node {node} kept no {name}"))
     }
+
+    async fn effect(&self) -> Result<(), String> {
+        Ok(())
+    }
 }
 
 /// Threads of this process.

@@ -116,6 +116,8 @@ impl Run {
             attempt,
             wakes: self.wakes.clone(),
             durable: self.durable.clone(),
+            version: self.execution.version,
+            host: self.host,
         };
         self.attempts
             .insert((node, item), tokio::spawn(job.run()).abort_handle());

@@ -123,7 +123,7 @@ async fn a_command_finds_the_owner_and_its_answer_the_sender() {
     append.owner = Some(me);
     first.commit(&[append]).await.unwrap();
     let mut heard = cluster(&first).notices().await.unwrap();
-    let mut told = cluster(&second).notices().await.unwrap();
+    let told = cluster(&second).notices().await.unwrap();
     let signal = |number| Signal {
         id: SignalId(uuid::Uuid::from_u128(number)),
         execution: id,
@@ -147,12 +147,12 @@ async fn a_command_finds_the_owner_and_its_answer_the_sender() {
     append.holder = Some(me);
     append.answers = vec![(signal(1).id, Answer::Done)];
     assert_eq!(first.commit(&[append]).await, Ok(vec![Appended::Committed]));
-    loop {
-        match told.next().await.unwrap() {
-            Notice::Answered(answered) => break assert_eq!(answered, signal(1).id),
-            _ => {}
-        }
-    }
+    let mut told = std::pin::pin!(told).filter_map(async |notice| match notice {
+        Notice::Answered(answered) => Some(answered),
+        _ => None,
+    });
+    let answered = std::pin::pin!(told.next()).await;
+    assert_eq!(answered, Some(signal(1).id));
     let done = Ok(Some(Answer::Done));
     assert_eq!(cluster(&second).receive(signal(1).id).await, done);
     assert_eq!(cluster(&second).receive(signal(1).id).await, Ok(None));

@@ -9,9 +9,17 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 
-/// The cargo that runs this.
+/// The cargo that runs this, without what it says of this package: `ring` is built anew, and the
+/// host with it, when that differs from what it was at the last `cargo build` by hand.
 pub fn cargo() -> Command {
-    Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    for (name, _) in std::env::vars_os() {
+        let text = name.to_string_lossy();
+        if text.starts_with("CARGO_PKG_") || text.starts_with("CARGO_MANIFEST_") {
+            cargo.env_remove(name);
+        }
+    }
+    cargo
 }
 
 /// Announces a command line on standard error and runs it there.

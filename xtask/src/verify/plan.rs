@@ -219,7 +219,7 @@ impl Node {
         let attempts = rng.u32(1..=4);
         let items = match rng.u32(..10) {
             0 => Some(Items::OfInput),
-            1 => Some(Items::These((0..rng.i64(..5)).collect())),
+            1 => Some(Items::These((0..rng.i64(0..5)).collect())),
             _ => None,
         };
         let work = Work::random(rng, attempts, fails);

@@ -4,6 +4,7 @@
 
 mod disk;
 mod load;
+mod size;
 
 use std::{
     process::{Command, ExitCode},
@@ -53,7 +54,7 @@ pub fn command(workspace: &Workspace, arguments: Arguments) -> Result<ExitCode> 
     let mut seconds = SECONDS_DEFAULT;
     arguments.parse(|argument, values| {
         match argument {
-            Argument::Word(name @ ("http" | "latency" | "throughput")) => {
+            Argument::Word(name @ ("http" | "latency" | "throughput" | "size")) => {
                 wanted.push(name.to_owned());
             }
             Argument::Option("seconds") => seconds = values.next()?,
@@ -83,6 +84,9 @@ pub fn command(workspace: &Workspace, arguments: Arguments) -> Result<ExitCode> 
     }
     if is_wanted("throughput") {
         results.push(throughput(&host, time)?);
+    }
+    if is_wanted("size") {
+        results.extend(size::measure(&host)?);
     }
     host.stop()?;
     let is_reached = results.iter().all(|result| result["reached"] == true);

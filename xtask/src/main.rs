@@ -86,7 +86,7 @@ const COMMANDS: &[Command] = &[
     },
     Command {
         name: "bench",
-        usage: "[http|latency|throughput] [--seconds N]",
+        usage: "[http|latency|throughput|size] [--seconds N]",
         about: "measure a host on this machine",
         run: bench::command,
     },

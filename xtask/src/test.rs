@@ -11,12 +11,20 @@ use crate::{
     demo, examples, shell,
     steps::Steps,
     toolchain,
+    verify::{self, Database},
     workspace::{GuestKind, Workspace},
 };
 
 /// How often the host is killed: enough to strike most moments of the demo over the weeks, few
 /// enough for every day. The seed is another one each time, and is printed.
 const KILLS: u32 = 8;
+
+/// What is verified for how many minutes: two together, because this runs often; a long run is for
+/// who changes what it is about.
+const VERIFIED: [(&str, Database, f64); 2] = [
+    ("verify, PostgreSQL", Database::Postgres, 1.6),
+    ("verify, SQLite", Database::Sqlite, 0.35),
+];
 
 /// Builds, then takes every step, whatever the others say.
 pub fn command(workspace: &Workspace, arguments: Arguments) -> Result<ExitCode> {
@@ -46,6 +54,11 @@ pub fn command(workspace: &Workspace, arguments: Arguments) -> Result<ExitCode> 
     steps.take("examples", || examples::check(workspace));
     steps.take("demo", || demo::check_decisions(workspace));
     steps.take("demo, killed", || demo::check_kills(workspace, KILLS));
+    for (name, database, minutes) in VERIFIED {
+        steps.take(name, || {
+            verify::check(workspace, &verify::Options::new(database, minutes))
+        });
+    }
     Ok(steps.finish())
 }
 

@@ -28,7 +28,7 @@ pub struct Caller<'f> {
 pub struct Answer<T> {
     /// What was answered; a refusal with its status.
     pub result: Result<T, Refusal>,
-    /// Was there no answer to an earlier try, which may have had its effect, or may have it later?
+    /// Was there an earlier try without a clear answer? It may have had its effect, or have it later.
     pub is_ambiguous: bool,
 }
 
@@ -77,8 +77,8 @@ impl<'f> Caller<'f> {
                 }
                 // Nobody may see an internal error, whatever is down.
                 Some(CallError::Refused { problem, .. }) => bail!("host {host}: {problem}"),
-                Some(CallError::Unavailable(problem)) => last = problem,
-                Some(CallError::Unreachable(error)) => {
+                // Perhaps the host that runs the execution has it before it all the same.
+                Some(error) => {
                     is_ambiguous = true;
                     last = error.to_string();
                 }

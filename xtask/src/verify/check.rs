@@ -243,3 +243,138 @@ impl Case<'_> {
 fn comparable(decision: &Value, content: &str) -> Value {
     json!({"action": decision["action"], "content": decision[content]})
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{super::life::Sent, *};
+    use crate::verify::{plan::Effect as Path, world::random};
+
+    /// An execution of one node that went as it should, to be spoiled.
+    struct Good {
+        plan: Plan,
+        input: Input,
+        facts: Facts,
+        view: Value,
+        events: Vec<Value>,
+        effects: HashMap<String, Effect>,
+    }
+
+    impl Good {
+        fn of(work: Work, review: Option<Review>) -> Self {
+            let plan = Plan::of_one(work, review);
+            let input = Input::random(&mut random(1, 1));
+            let prediction = Prediction::of(&plan, &input, &Contests::new());
+            let output = prediction.nodes[0].output.clone().unwrap_or_default();
+            let mut good = Self {
+                plan,
+                input,
+                facts: Facts::default(),
+                view: json!({"status": "completed", "nodes": [
+                    {"id": "n0", "status": "completed", "output": output}
+                ]}),
+                events: Vec::new(),
+                effects: HashMap::new(),
+            };
+            good.add("node_started", &json!({"attempt": 1}));
+            good.add("node_succeeded", &json!({"attempt": 1, "output": output}));
+            good
+        }
+
+        fn add(&mut self, kind: &str, payload: &Value) {
+            let seq = self.events.len() + 1;
+            self.events.push(json!({
+                "seq": seq, "at": "2026-11-21T00:00:00Z", "kind": kind, "node": "n0",
+                "payload": payload,
+            }));
+        }
+
+        fn effect(&mut self, key: &str, answered: u64, after: u64) {
+            let success = time::parse("2026-11-21T00:00:00Z").unwrap();
+            let effect = Effect {
+                count: 1,
+                answered,
+                last: success + Duration::from_secs(after),
+            };
+            self.effects.insert(key.to_owned(), effect);
+        }
+
+        fn problems(mut self) -> String {
+            self.add("execution_completed", &json!({}));
+            self.view["last_event"] = json!(self.events.len());
+            let case = Case {
+                plan: &self.plan,
+                input: &self.input,
+                facts: &self.facts,
+                view: &self.view,
+                events: &self.events,
+                effects: &self.effects,
+            };
+            case.problems().join("; ")
+        }
+    }
+
+    #[test]
+    fn wrong_ends_are_found() {
+        assert_eq!(Good::of(Work::Compute, None).problems(), "");
+        let mut other = Good::of(Work::Compute, None);
+        other.view["nodes"][0]["output"]["n"] = json!(-7);
+        assert!(other.problems().contains("n0 gave {\"n\":-7}"));
+        let mut cancelled = Good::of(Work::Compute, None);
+        cancelled.facts.is_cancelled = true;
+        assert!(cancelled.problems().contains("completed, not cancelled"));
+        let mut twice = Good::of(Work::Compute, None);
+        twice.add("node_succeeded", &json!({"attempt": 1}));
+        assert!(twice.problems().contains("journal: "));
+        let mut resumed = Good::of(Work::Compute, None);
+        resumed.facts.resumes = 1;
+        assert!(resumed.problems().contains("resumed 0 times, not 1"));
+    }
+
+    #[test]
+    fn effects_have_to_be_seen_once_and_in_time() {
+        let good = || Good::of(Work::Call(Path::Slow(0)), None);
+        assert!(good().problems().contains("with 0 keys"));
+        for (key, answered, after, problem) in [
+            ("n0", 1, 0, ""),
+            ("n0", 0, 0, "with 1 keys, 0 of them answered"),
+            ("n0", 1, 9, "an effect 9.0 s after it succeeded"),
+        ] {
+            let mut one = good();
+            one.effect(key, answered, after);
+            let problems = one.problems();
+            assert!(problems.contains(problem), "{problems}");
+            assert_eq!(problems.is_empty(), problem.is_empty(), "{problems}");
+        }
+        let mut two = good();
+        two.effect("n0", 1, 0);
+        two.effect("n0#1", 1, 0);
+        assert!(two.problems().contains("with 2 keys"));
+    }
+
+    #[test]
+    fn what_was_said_at_a_checkpoint_counts_once() {
+        let approve = json!({"action": "approve"});
+        let with = |decisions: usize, is_accepted: bool| {
+            let mut good = Good::of(Work::Compute, Some(Review::Approve));
+            for _ in 0..decisions {
+                let payload = json!({"checkpoint": "c", "decision": approve});
+                good.add("checkpoint_resolved", &payload);
+            }
+            good.facts.sent.push(Sent {
+                checkpoint: "c".to_owned(),
+                decision: approve.clone(),
+                is_accepted,
+                refusal: (!is_accepted).then(|| "no".to_owned()),
+            });
+            good.problems()
+        };
+        assert_eq!(with(1, true), "");
+        assert!(with(2, true).contains("decided twice"));
+        assert!(with(0, true).contains("accepted"));
+        assert!(with(1, false).contains("no"));
+        let mut unsaid = Good::of(Work::Compute, Some(Review::Approve));
+        let payload = json!({"checkpoint": "c", "decision": approve});
+        unsaid.add("checkpoint_resolved", &payload);
+        assert!(unsaid.problems().contains("nobody decided"));
+    }
+}

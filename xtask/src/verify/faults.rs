@@ -152,3 +152,40 @@ impl fmt::Display for Fault {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Fault, Schedule};
+    use crate::verify::{Database, Options, world::random};
+
+    fn schedule(database: Database) -> Schedule {
+        let options = Options::new(database, 30.0);
+        let has_outages = database == Database::Postgres;
+        Schedule::random(&mut random(7, 0), &options, has_outages)
+    }
+
+    #[test]
+    fn a_schedule_is_from_the_seed_and_half_an_hour_has_enough_of_everything() {
+        let (first, again) = (schedule(Database::Postgres), schedule(Database::Postgres));
+        assert_eq!(format!("{:?}", first.0), format!("{:?}", again.0));
+        let count = |is: fn(&Fault) -> bool| first.0.iter().filter(|(_, fault)| is(fault)).count();
+        assert!(count(|fault| matches!(fault, Fault::Kill(..))) >= 250);
+        assert!(count(|fault| matches!(fault, Fault::Stop(..))) >= 50);
+        assert!(count(|fault| matches!(fault, Fault::Outage(..))) >= 30);
+    }
+
+    #[test]
+    fn whoever_stands_still_goes_on_in_the_end() {
+        for database in [Database::Postgres, Database::Sqlite] {
+            let mut still = Vec::new();
+            for (_, fault) in schedule(database).0 {
+                match fault {
+                    Fault::Stop(host, _) => still.push(host),
+                    Fault::GoOn(host) => still.retain(|other| *other != host),
+                    Fault::Kill(..) | Fault::Outage(..) => {}
+                }
+            }
+            assert!(still.is_empty(), "{still:?}");
+        }
+    }
+}

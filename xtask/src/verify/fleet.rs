@@ -10,7 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::{
@@ -155,9 +155,11 @@ impl Fleet {
         let started = Instant::now();
         let is_up = |slot: &Slot| lock(&slot.now).client.is_some();
         while !self.hosts.iter().all(is_up) {
+            if let Some(problem) = self.problems().first() {
+                bail!("{problem}");
+            }
             if started.elapsed() > START_TIMEOUT {
-                let logs: Vec<_> = self.hosts.iter().map(|slot| slot.setup.log()).collect();
-                anyhow::bail!("not all hosts listen: {}", logs.join("\n"));
+                bail!("not all hosts listen after {} s", START_TIMEOUT.as_secs());
             }
             thread::sleep(POLL);
         }

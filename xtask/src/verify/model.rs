@@ -19,9 +19,9 @@ pub struct Input {
 impl Input {
     pub fn random(rng: &mut Rng) -> Self {
         Self {
-            n: rng.i64(..100),
+            n: rng.i64(0..100),
             flags: std::array::from_fn(|_| rng.bool()),
-            items: (0..rng.usize(..4)).map(|_| rng.i64(..100)).collect(),
+            items: (0..rng.usize(..4)).map(|_| rng.i64(0..100)).collect(),
         }
     }
 
@@ -174,5 +174,62 @@ pub fn matches(expected: &Value, found: &Value) -> bool {
                 && pairs.into_iter().all(|(left, right)| matches(left, right))
         }
         _ => expected == found,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::{Contests, Fate, Input, Prediction, matches};
+    use crate::verify::{plan::Plan, world::random};
+
+    #[test]
+    fn the_same_seed_gives_the_same_definitions_and_ends() {
+        let all = || {
+            let one = |number: usize| {
+                let mut rng = random(7, number as u64);
+                let plan = Plan::random(&mut rng, number);
+                let input = Input::random(&mut rng);
+                let prediction = Prediction::of(&plan, &input, &Contests::new());
+                let document = plan.document("http://provider");
+                format!("{document} {} {prediction:?}", input.document())
+            };
+            (0..50).map(one).collect::<Vec<_>>()
+        };
+        assert_eq!(all(), all());
+    }
+
+    #[test]
+    fn every_end_of_a_node_is_foreseen_of_some() {
+        let mut fates = Vec::new();
+        for number in 0..200 {
+            let mut rng = random(7, number);
+            let plan = Plan::random(&mut rng, 0);
+            let input = Input::random(&mut rng);
+            let prediction = Prediction::of(&plan, &input, &Contests::new());
+            fates.extend(prediction.nodes.iter().map(|node| node.fate));
+        }
+        for (fate, least) in [
+            (Fate::Completed, 500),
+            (Fate::Failed, 20),
+            (Fate::Skipped, 50),
+        ] {
+            let count = fates.iter().filter(|other| **other == fate).count();
+            assert!(count >= least, "{count} are {fate:?}");
+        }
+    }
+
+    #[test]
+    fn an_output_may_say_more_than_was_foreseen() {
+        let found = json!([{"input": {"n": 1}, "attempt": 2}]);
+        assert!(matches(&json!([{"input": {"n": 1}}]), &found));
+        for wrong in [
+            json!([{"input": {"n": 2}}]),
+            json!([]),
+            json!({"input": {"n": 1}}),
+        ] {
+            assert!(!matches(&wrong, &found), "{wrong}");
+        }
     }
 }

@@ -132,6 +132,29 @@ impl Plan {
         }
     }
 
+    /// One node, for tests.
+    #[cfg(test)]
+    pub fn of_one(work: Work, review: Option<Review>) -> Self {
+        let node = Node {
+            id: "n0".to_owned(),
+            work,
+            needs: Vec::new(),
+            join: Join::All,
+            when: None,
+            items: None,
+            attempts: 1,
+            review,
+            source: Source::Input,
+            retry_ms: 1,
+        };
+        Self {
+            id: "one".to_owned(),
+            nodes: vec![node],
+            stops_on_failure: true,
+            max_parallel: 1,
+        }
+    }
+
     /// The document, with effects at this provider.
     pub fn document(&self, provider: &str) -> Value {
         let nodes = self.nodes.iter().map(|node| self.node(node, provider));
@@ -219,7 +242,7 @@ impl Node {
         let attempts = rng.u32(1..=4);
         let items = match rng.u32(..10) {
             0 => Some(Items::OfInput),
-            1 => Some(Items::These((0..rng.i64(..5)).collect())),
+            1 => Some(Items::These((0..rng.i64(0..5)).collect())),
             _ => None,
         };
         let work = Work::random(rng, attempts, fails);

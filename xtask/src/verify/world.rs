@@ -8,7 +8,7 @@ use std::{
         atomic::{AtomicU64, Ordering::SeqCst},
     },
     thread,
-    time::{Duration, Instant},
+    time::Instant,
 };
 
 use anyhow::{Context, Result, anyhow};
@@ -33,7 +33,7 @@ use crate::{host::Setup, shell::say};
 const PLANS: usize = 40;
 
 /// Executions at a time, for each host.
-const CLIENTS_PER_HOST: usize = 10;
+const CLIENTS_PER_HOST: usize = 16;
 
 /// Executions with problems that are written down.
 const DUMPS_MAX: u64 = 20;
@@ -95,11 +95,6 @@ impl World {
     /// Since when nothing goes wrong any more.
     pub fn quiet_since(&self) -> Option<Instant> {
         *self.quiet.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// How long a client waits before it looks again.
-    pub fn pace(&self) -> Duration {
-        Duration::from_millis(fastrand::u64(60..250))
     }
 
     /// Starts the hosts, disturbs them, and checks everything.
@@ -182,9 +177,11 @@ impl World {
                     say(&problem);
                     report.problems.push(problem);
                     // Known, even if nobody knows how it ended.
-                    report.executions.insert(id.clone(), None);
-                    drop(report);
-                    self.dump_stuck(&mut life, &id);
+                    if !id.is_empty() {
+                        report.executions.insert(id.clone(), None);
+                        drop(report);
+                        self.dump_stuck(&mut life, &id);
+                    }
                 }
             }
         }

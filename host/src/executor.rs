@@ -40,7 +40,7 @@ use crate::{
     clock::Clock,
     events::Events,
     plugin::PhaseRunner,
-    store::{StartKey, Store, StoreError, Summary, Writer},
+    store::{Keep, StartKey, Store, StoreError, Summary, Writer},
     wasm::ATTEMPTS_MAX,
     workflow::{Command, Definition, Event, Execution, ExecutionId, Version, WorkflowId},
 };
@@ -71,6 +71,8 @@ pub struct Hosting {
     /// Hosts that may end in a row while they run an execution and nothing comes of it,
     /// before it is given up.
     pub crashes_max: u32,
+    /// How long executions are kept after their end.
+    pub keep: Keep,
 }
 
 impl Default for Hosting {
@@ -78,6 +80,7 @@ impl Default for Hosting {
         Self {
             lease: Duration::from_secs(10),
             crashes_max: 5,
+            keep: Keep::Days(30),
         }
     }
 }
@@ -110,6 +113,7 @@ pub(crate) struct Shared {
     attempts: watch::Sender<u64>,
     lease: Lease,
     crashes_max: u32,
+    keep: Keep,
     /// Other hosts on the same database.
     peers: watch::Sender<u32>,
     mail: Mail,
@@ -146,6 +150,7 @@ impl Executor {
         let shared = Shared {
             lease: Lease::new(hosting.lease, store.cluster().is_some()),
             crashes_max: hosting.crashes_max,
+            keep: hosting.keep,
             store,
             writer,
             runner,

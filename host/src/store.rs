@@ -115,6 +115,10 @@ pub trait Store: Send + Sync + 'static {
     /// A blob by its digest.
     async fn blob(&self, digest: Digest) -> Result<Option<Bytes>, StoreError>;
 
+    /// Removes executions that have been over for long enough, with their journals and
+    /// checkpoints and the blobs that nobody else refers to; at most `limit`. Says how many.
+    async fn expire(&self, now: Timestamp, keep: Keep, limit: u32) -> Result<u64, StoreError>;
+
     /// Cheap proof that the database answers.
     async fn ping(&self) -> Result<(), StoreError>;
 
@@ -127,6 +131,25 @@ pub trait Store: Send + Sync + 'static {
     /// What hosts that share the database need of each other; none when only one host
     /// can have it.
     fn cluster(&self) -> Option<&dyn Cluster>;
+}
+
+/// How long executions are kept after their end, unless their definitions say otherwise.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Keep {
+    /// For good.
+    Forever,
+    /// So many days.
+    Days(u32),
+}
+
+impl Keep {
+    /// What ended before this has been kept long enough.
+    fn ended_before(self, now: Timestamp) -> Option<Timestamp> {
+        match self {
+            Self::Forever => None,
+            Self::Days(days) => Some(Timestamp(now.0 - i64::from(days) * 86_400_000)),
+        }
+    }
 }
 
 /// One life of a host: a process, or the time between two lapses of its lease. Whatever

@@ -17,4 +17,7 @@ WHERE journal.kind = 'node_succeeded';
 -- Days to keep an execution after its end; none: as long as the operator says.
 ALTER TABLE executions ADD COLUMN keep_days INTEGER CHECK (keep_days >= 0);
 
-CREATE INDEX executions_ended ON executions (ended_at, id) WHERE ended_at IS NOT NULL;
+CREATE INDEX executions_ended ON executions (ended_at)
+    WHERE ended_at IS NOT NULL AND keep_days IS NULL;
+CREATE INDEX executions_kept ON executions ((ended_at + keep_days * 86400000))
+    WHERE ended_at IS NOT NULL AND keep_days IS NOT NULL;

@@ -14,6 +14,7 @@ use crate::{
     endpoints::{self, Endpoints, Manifest},
     executor::Hosting,
     http::{self, Server},
+    store::Keep,
 };
 
 #[derive(Debug, Args)]
@@ -53,6 +54,16 @@ pub(super) struct Serve {
         value_parser = clap::value_parser!(u32).range(1..)
     )]
     max_crashes: u32,
+    /// Days to keep executions after their end, unless their definitions say otherwise: a
+    /// number, or `forever`
+    #[arg(
+        long,
+        value_name = "DAYS",
+        env = "PHASEWRIGHT_KEEP_DAYS",
+        default_value = "30",
+        value_parser = keep
+    )]
+    keep_days: Keep,
     #[command(flatten)]
     phases: PhaseArgs,
 }
@@ -65,6 +76,7 @@ impl Serve {
             hosting: Hosting {
                 lease: Duration::from_secs(self.lease_seconds),
                 crashes_max: self.max_crashes,
+                keep: self.keep_days,
             },
             phases: self.phases.folders,
             evaluator: self.phases.evaluator,
@@ -93,6 +105,16 @@ impl Serve {
         info!("stopping");
         app.stop().await;
         Ok(ExitCode::SUCCESS)
+    }
+}
+
+fn keep(text: &str) -> Result<Keep, String> {
+    match text {
+        "forever" => Ok(Keep::Forever),
+        days => days
+            .parse()
+            .map(Keep::Days)
+            .map_err(|_| "use a number of days, or `forever`".to_owned()),
     }
 }
 

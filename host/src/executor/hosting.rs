@@ -21,6 +21,14 @@ const CLAIM_MAX: usize = 500;
 /// Renewals within one lease: it takes several lost ones in a row to lose it.
 const RENEWALS_PER_LEASE: u32 = 4;
 
+/// How often to look for executions that have been kept long enough, and how many of them
+/// go in one transaction: it holds up commits on `SQLite`.
+const EXPIRE_INTERVAL: Duration = Duration::from_mins(1);
+const EXPIRE_MAX: u32 = 50;
+
+/// Pause between two such transactions, which others use.
+const EXPIRE_PAUSE: Duration = Duration::from_millis(100);
+
 /// Pause before listening again after the connection broke.
 const LISTEN_PAUSE: Duration = Duration::from_secs(2);
 
@@ -39,7 +47,12 @@ impl Shared {
     pub(super) async fn host(self: Arc<Self>) {
         let mut ended = self.ended.subscribe();
         let all = async {
-            tokio::join!(self.keep_lease(), self.take_on(), self.listen());
+            tokio::join!(
+                self.keep_lease(),
+                self.take_on(),
+                self.listen(),
+                self.expire()
+            );
         };
         tokio::select! {
             () = all => {}
@@ -128,6 +141,25 @@ impl Shared {
             }
         }
         Ok(ids.len() == limit)
+    }
+
+    /// Removes what has been kept long enough, a little at a time.
+    async fn expire(&self) {
+        loop {
+            sleep(EXPIRE_INTERVAL).await;
+            loop {
+                let expired = self.store.expire(self.clock.now(), self.keep, EXPIRE_MAX);
+                match expired.await {
+                    Ok(0) => break,
+                    Ok(executions) => info!(executions, "removed what was kept long enough"),
+                    Err(error) => {
+                        warn!(%error, "failed to remove executions that were kept long enough");
+                        break;
+                    }
+                }
+                sleep(EXPIRE_PAUSE).await;
+            }
+        }
     }
 
     async fn listen(&self) {

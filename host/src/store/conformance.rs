@@ -10,6 +10,7 @@ pub mod journal;
 pub mod lists;
 pub mod model;
 pub mod owners;
+pub mod retention;
 
 use std::sync::Arc;
 
@@ -59,6 +60,7 @@ macro_rules! conformance {
             definitions::the_expected_version_is_compared,
             definitions::concurrent_puts_make_versions_in_a_row,
             definitions::definitions_are_listed,
+            retention::what_was_kept_long_enough_is_removed,
             crash::nothing_acknowledged_is_lost_by_a_kill,
         }
 

@@ -12,6 +12,7 @@ mod hosts;
 mod notices;
 mod open;
 mod read;
+mod retention;
 
 use std::{
     sync::atomic::{AtomicBool, Ordering},
@@ -30,7 +31,7 @@ use sqlx::{
 use tokio::{sync::Mutex, time::timeout};
 
 use super::{
-    Append, Appended, Cluster, HostId, Journal, NewDefinition, PutDefinition, Queries, Store,
+    Append, Appended, Cluster, HostId, Journal, Keep, NewDefinition, PutDefinition, Queries, Store,
     StoreError, codec::decode_id,
 };
 use crate::workflow::{Digest, ExecutionId, Recorded, Timestamp};
@@ -203,6 +204,13 @@ impl Store for PostgresStore {
                 .await
                 .map_err(unavailable)?;
             Ok(data.map(Bytes::from))
+        })
+        .await
+    }
+
+    async fn expire(&self, now: Timestamp, keep: Keep, limit: u32) -> Result<u64, StoreError> {
+        with(&self.control, async |connection| {
+            retention::expire(connection, now, keep, limit).await
         })
         .await
     }

@@ -11,6 +11,7 @@ mod error;
 mod open;
 mod owners;
 mod read;
+mod retention;
 
 use std::fs::File;
 
@@ -22,7 +23,7 @@ use sqlx::{
 use tokio::sync::Mutex;
 
 use super::{
-    Append, Appended, Cluster, HostId, Journal, NewDefinition, PutDefinition, Queries, Store,
+    Append, Appended, Cluster, HostId, Journal, Keep, NewDefinition, PutDefinition, Queries, Store,
     StoreError,
 };
 use crate::workflow::{Digest, ExecutionId, Recorded, Timestamp};
@@ -136,6 +137,11 @@ impl Store for SqliteStore {
             .await
             .map_err(unavailable)?;
         Ok(data.map(Bytes::from))
+    }
+
+    async fn expire(&self, now: Timestamp, keep: Keep, limit: u32) -> Result<u64, StoreError> {
+        self.writing(async |connection| retention::expire(connection, now, keep, limit).await)
+            .await
     }
 
     async fn ping(&self) -> Result<(), StoreError> {

@@ -38,6 +38,7 @@ cpu_time_ms = 5_000
 /// the process of the tests ends; then removes what it is told to.
 const GUARD: &str = r#"
 "$@" &
+echo "pid $!"
 exec >&-
 read -r nothing
 kill -9 $! 2>/dev/null
@@ -59,6 +60,7 @@ pub struct Place {
 /// A host that listens. Dropping it is `kill -9`.
 pub struct Host {
     guard: Child,
+    pid: String,
     input: Option<ChildStdin>,
     pub api: Api,
 }
@@ -74,7 +76,8 @@ impl Place {
         Self::with(Some(Database::fresh()))
     }
 
-    fn with(postgres: Option<Database>) -> Self {
+    /// On this database.
+    pub fn with(postgres: Option<Database>) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let phases = folder.path().join("phases");
         fs::create_dir(&phases).unwrap();
@@ -125,6 +128,14 @@ impl Host {
     /// `kill -9`, and waits until it is gone.
     pub fn kill(self) {
         drop(self);
+    }
+
+    /// Makes it stand still, or go on: `STOP` or `CONT`.
+    pub fn signal(&self, name: &str) {
+        let status = Command::new("kill")
+            .args([format!("-{name}"), self.pid.clone()])
+            .status();
+        assert!(status.unwrap().success());
     }
 }
 
@@ -177,9 +188,16 @@ fn launch(folder: &Path, database: &str, options: &[&str], is_scratch: bool) -> 
     let output = guard.stdout.take().unwrap();
     let started = Instant::now();
     let mut lines = BufReader::new(output).lines().map_while(Result::ok);
-    let address =
-        lines.find_map(|line| line.strip_prefix("listening on http://").map(str::to_owned));
-    let Some(address) = address else {
+    // Said by the guard and by the host, in whatever order.
+    let (mut pid, mut address) = (None, None);
+    for line in &mut lines {
+        pid = pid.or_else(|| line.strip_prefix("pid ").map(str::to_owned));
+        address = address.or_else(|| line.strip_prefix("listening on http://").map(str::to_owned));
+        if pid.is_some() && address.is_some() {
+            break;
+        }
+    }
+    let (Some(pid), Some(address)) = (pid, address) else {
         let log = fs::read_to_string(folder.join("host.log")).unwrap_or_default();
         panic!(
             "the host ended at its start after {:?}:\n{log}",
@@ -189,6 +207,7 @@ fn launch(folder: &Path, database: &str, options: &[&str], is_scratch: bool) -> 
     let address: SocketAddr = address.trim_end_matches('/').parse().unwrap();
     Host {
         guard,
+        pid,
         input,
         api: Api {
             address,
@@ -210,7 +229,7 @@ fn built_for_all(name: &str) -> PathBuf {
     existing(root().join("target").join(name))
 }
 
-fn program() -> PathBuf {
+pub fn program() -> PathBuf {
     let target =
         env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from);
     existing(target.join("release/phasewright"))

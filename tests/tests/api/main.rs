@@ -14,7 +14,9 @@ mod api;
 mod journal;
 
 mod checkpoints;
+mod cluster;
 mod crash;
+mod database;
 mod definitions;
 mod executions;
 mod flow;

@@ -147,12 +147,12 @@ async fn a_command_finds_the_owner_and_its_answer_the_sender() {
     append.holder = Some(me);
     append.answers = vec![(signal(1).id, Answer::Done)];
     assert_eq!(first.commit(&[append]).await, Ok(vec![Appended::Committed]));
-    let mut told = std::pin::pin!(told).filter_map(async |notice| match notice {
+    let told = told.filter_map(async |notice| match notice {
         Notice::Answered(answered) => Some(answered),
         _ => None,
     });
-    let answered = std::pin::pin!(told.next()).await;
-    assert_eq!(answered, Some(signal(1).id));
+    let mut told = std::pin::pin!(told);
+    assert_eq!(told.next().await, Some(signal(1).id));
     let done = Ok(Some(Answer::Done));
     assert_eq!(cluster(&second).receive(signal(1).id).await, done);
     assert_eq!(cluster(&second).receive(signal(1).id).await, Ok(None));

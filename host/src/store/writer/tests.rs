@@ -18,7 +18,7 @@ use tokio::sync::{Semaphore, oneshot};
 use super::*;
 use crate::{
     store::{
-        Cluster, HostId, Journal, NewDefinition, PutDefinition, Queries,
+        Cluster, HostId, Journal, Keep, NewDefinition, PutDefinition, Queries,
         conformance::examples::{
             NOW, append, checkpoint, checkpoint_id, closed, define, document, execution, key, lines,
         },
@@ -99,6 +99,9 @@ impl Store for Gate {
     }
     async fn blob(&self, digest: Digest) -> Result<Option<Bytes>, StoreError> {
         self.inner.blob(digest).await
+    }
+    async fn expire(&self, now: Timestamp, keep: Keep, limit: u32) -> Result<u64, StoreError> {
+        self.inner.expire(now, keep, limit).await
     }
     async fn ping(&self) -> Result<(), StoreError> {
         self.inner.ping().await

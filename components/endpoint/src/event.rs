@@ -8,7 +8,7 @@ use http::StatusCode;
 
 use crate::{
     Problem, Reply,
-    bindings::events::Event,
+    bindings::{events::Event, types::Error},
     reply::{
         self,
         json::{self, Object},
@@ -50,7 +50,16 @@ impl Range {
 /// The reply with the events of a live stream up to number `last`; more are there when the journal
 /// goes on to `last_event`. Shape: `{items: [{seq, at, kind, node, payload}], next}`, where `next` is
 /// the `after` of the next page or null.
-pub async fn listed(batches: impl Stream<Item = Vec<Event>>, last: u64, last_event: u64) -> Reply {
+///
+/// # Errors
+///
+/// 503 when the stream gives nothing though there is something: the database has gone meanwhile, and
+/// an empty page would say that this is all.
+pub async fn listed(
+    batches: impl Stream<Item = Vec<Event>>,
+    last: u64,
+    last_event: u64,
+) -> Result<Reply, Problem> {
     let mut events = Vec::new();
     let mut batches = std::pin::pin!(batches);
     while events.last().is_none_or(|event: &Event| event.seq < last)
@@ -58,8 +67,10 @@ pub async fn listed(batches: impl Stream<Item = Vec<Event>>, last: u64, last_eve
     {
         events.extend(batch.into_iter().filter(|event| event.seq <= last));
     }
-    let next = events.last().map(|event| event.seq);
-    page(&events, next.filter(|seq| *seq < last_event))
+    let Some(end) = events.last().map(|event| event.seq) else {
+        return Err(Error::Unavailable("the journal cannot be read now".to_owned()).into());
+    };
+    Ok(page(&events, (end < last_event).then_some(end)))
 }
 
 /// The reply when no event is wanted that is there.
@@ -149,7 +160,7 @@ mod tests {
         // Reading on past event 4 would wait for ever, as a live stream does.
         let live = stream::iter([vec![event(2), event(3)], vec![event(4), event(5)]])
             .chain(stream::pending());
-        let page = value(block_on(listed(live, 4, 9)));
+        let page = value(block_on(listed(live, 4, 9)).unwrap());
         assert_eq!(page["next"], 4);
         let seqs: Vec<_> = page["items"]
             .as_array()
@@ -164,7 +175,7 @@ mod tests {
     fn the_last_page_has_no_next() {
         let live = stream::iter([vec![event(1)]]).chain(stream::pending());
         assert_eq!(
-            value(block_on(listed(live, 1, 1))),
+            value(block_on(listed(live, 1, 1)).unwrap()),
             json!({
                 "items": [{
                     "seq": 1,
@@ -181,8 +192,11 @@ mod tests {
 
     #[test]
     fn a_stream_that_ends_early_ends_the_page() {
-        let page = value(block_on(listed(stream::iter([vec![event(1)]]), 5, 5)));
+        let short = stream::iter([vec![event(1)]]);
+        let page = value(block_on(listed(short, 5, 5)).unwrap());
         assert_eq!(page["next"], 1);
+        let nothing = block_on(listed(stream::empty(), 5, 5)).err();
+        assert_eq!(nothing.map(|problem| problem.status().as_u16()), Some(503));
     }
 
     #[test]

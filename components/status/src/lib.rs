@@ -82,7 +82,7 @@ async fn follow(head: &Parts, execution: &str) -> Result<Reply, Problem> {
         return Ok(event::none());
     }
     let events = events::follow(caller, execution, range.after).await?;
-    Ok(event::listed(stream::batches(events), last, last_event).await)
+    event::listed(stream::batches(events), last, last_event).await
 }
 
 /// Events as they are committed, after the one that the client has seen last.

@@ -9,6 +9,9 @@ use serde_json::{Value, json};
 /// Flags in the input of an execution, for `when` to look at.
 pub const FLAGS: usize = 3;
 
+/// Attempts of a request beyond those that are made to fail.
+const SPARE_ATTEMPTS: u32 = 3;
+
 /// Nodes of one definition.
 const NODES_MAX: usize = 9;
 
@@ -246,6 +249,11 @@ impl Node {
             _ => None,
         };
         let work = Work::random(rng, attempts, fails);
+        // A request may fail for reasons of its own; that is what attempts are for.
+        let attempts = match work {
+            Work::Call(_) => attempts + SPARE_ATTEMPTS,
+            _ => attempts,
+        };
         let review = (rng.u32(..100) < 25)
             .then(|| Review::random(rng, fails, items.is_none() && work.is_editable()));
         let source = match (join, needs.as_slice()) {

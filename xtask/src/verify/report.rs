@@ -14,6 +14,10 @@ use crate::shell::{say, seconds};
 /// Problems that are printed.
 const PROBLEMS_SHOWN: usize = 30;
 
+/// Effects of hosts that stood still may come late, one in so many times: where a host stops between
+/// the look at its lease and the first byte, nobody can tell.
+const STOPS_PER_LATE_EFFECT: u32 = 20;
+
 /// Pauses between events that are no recovery: phases take their time.
 const PAUSE_MIN: Duration = Duration::from_secs(1);
 
@@ -21,6 +25,8 @@ const PAUSE_MIN: Duration = Duration::from_secs(1);
 #[derive(Debug, Default)]
 pub struct Report {
     pub problems: Vec<String>,
+    /// Effects that came when their nodes were long over.
+    pub late_effects: Vec<String>,
     /// All that were started, with the last event of those that are over.
     pub executions: HashMap<String, Option<u64>>,
     pub starts: u32,
@@ -48,6 +54,10 @@ impl Report {
     pub fn finish(&mut self, done: Done, (requests, keys, anonymous): (u64, usize, u64)) {
         self.done = done;
         (self.requests, self.keys) = (requests, keys);
+        let late_max = 1 + self.done.long_stops / STOPS_PER_LATE_EFFECT;
+        if self.late_effects.len() > late_max as usize {
+            self.problems.extend_from_slice(&self.late_effects);
+        }
         if anonymous > 0 {
             let problem = format!("{anonymous} effects had no idempotency key");
             self.problems.push(problem);
@@ -69,7 +79,7 @@ impl Report {
             "executions": self.executions.len(),
             "by_status": self.by_status,
             "events": self.events,
-            "effects": {"requests": self.requests, "keys": self.keys},
+            "effects": {"requests": self.requests, "keys": self.keys, "late": self.late_effects.len()},
             "kills": self.done.kills,
             "stops": self.done.stops,
             "stops_past_lease": self.done.long_stops,

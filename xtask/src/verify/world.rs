@@ -60,6 +60,14 @@ pub struct World {
     dumps: AtomicU64,
 }
 
+/// An execution that is over, held against the model.
+struct Checked {
+    events: Vec<Value>,
+    status: String,
+    problems: Vec<String>,
+    late_effects: Vec<String>,
+}
+
 /// The choices of this number.
 pub fn random(seed: u64, number: u64) -> Rng {
     // Generators with seeds side by side begin alike; this way the seeds are far apart.
@@ -167,10 +175,12 @@ impl World {
             let mut report = report.lock().unwrap_or_else(PoisonError::into_inner);
             let id = life.facts().id.clone();
             match checked {
-                Ok((events, status, problems)) => {
-                    report.add(&id, &status, &events);
+                Ok(checked) => {
+                    report.add(&id, &checked.status, &checked.events);
                     let of = |problem| format!("execution {id} (number {number}): {problem}");
-                    report.problems.extend(problems.into_iter().map(of));
+                    report.problems.extend(checked.problems.into_iter().map(of));
+                    let late = checked.late_effects.into_iter().map(of);
+                    report.late_effects.extend(late);
                 }
                 Err(error) => {
                     let problem = format!("execution {id} (number {number}): {error:#}");
@@ -187,9 +197,8 @@ impl World {
         }
     }
 
-    /// Holds an execution that is over against the model; gives its journal, its status and what is
-    /// wrong.
-    fn check_life(&self, life: &mut Life) -> Result<(Vec<Value>, String, Vec<String>)> {
+    /// Holds an execution that is over against the model.
+    fn check_life(&self, life: &mut Life) -> Result<Checked> {
         let id = life.facts().id.clone();
         let view = life.caller().get(&format!("/api/executions/{id}"))?;
         let events = life.caller().journal(&id, 0)?;
@@ -203,12 +212,19 @@ impl World {
             effects: &effects,
         };
         let problems = case.problems();
-        if !problems.is_empty() {
-            say(&format!("execution {id}: {}", problems.join("; ")));
-            self.dump(&id, &case.dump(&problems))?;
+        let late_effects = case.late_effects();
+        if !problems.is_empty() || !late_effects.is_empty() {
+            let all = [problems.as_slice(), &late_effects].concat();
+            say(&format!("execution {id}: {}", all.join("; ")));
+            self.dump(&id, &case.dump(&all))?;
         }
         let status = view["status"].as_str().unwrap_or_default().to_owned();
-        Ok((events, status, problems))
+        Ok(Checked {
+            events,
+            status,
+            problems,
+            late_effects,
+        })
     }
 
     /// What can still be learned of an execution that did not end as it should.

@@ -3,6 +3,7 @@
 
 mod checkpoints;
 mod client;
+mod db;
 mod executions;
 mod phases;
 mod run;
@@ -39,6 +40,9 @@ enum Command {
     Executions(executions::Executions),
     /// List the checkpoints of a host, show one, or decide on it
     Checkpoints(checkpoints::Checkpoints),
+    /// Look into a database
+    #[command(subcommand)]
+    Db(db::Db),
 }
 
 /// Where the phases are.
@@ -65,5 +69,6 @@ pub async fn run() -> Result<ExitCode> {
         Command::Phases(phases) => tokio::task::block_in_place(|| phases.run()),
         Command::Executions(executions) => tokio::task::block_in_place(|| executions.run()),
         Command::Checkpoints(checkpoints) => tokio::task::block_in_place(|| checkpoints.run()),
+        Command::Db(db) => db.run().await,
     }
 }

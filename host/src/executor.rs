@@ -12,6 +12,7 @@
 mod attempt;
 mod command;
 mod evaluate;
+mod finished;
 mod hosting;
 mod inbox;
 mod lease;
@@ -44,6 +45,7 @@ use crate::{
     wasm::ATTEMPTS_MAX,
     workflow::{Command, Definition, Event, Execution, ExecutionId, Version, WorkflowId},
 };
+use finished::Finished;
 use lease::Lease;
 use mail::Mail;
 use run::{Begin, Run, Wake};
@@ -117,6 +119,7 @@ pub(crate) struct Shared {
     /// Other hosts on the same database.
     peers: watch::Sender<u32>,
     mail: Mail,
+    finished: Finished,
     /// There is something to take on or to deliver.
     work: Notify,
     stop: watch::Sender<bool>,
@@ -161,6 +164,7 @@ impl Executor {
             attempts: watch::Sender::new(0),
             peers: watch::Sender::new(0),
             mail: Mail::default(),
+            finished: Finished::default(),
             work: Notify::new(),
             stop: watch::Sender::new(false),
             ended: watch::Sender::new(false),
@@ -213,10 +217,12 @@ impl Executor {
         Err(CommandError::Moved)
     }
 
-    /// Waits until the execution is over; none when it is not in memory. The
+    /// Waits until the execution is over; none when it is not in memory (any more). The
     /// future may be dropped at any time.
     pub async fn wait(&self, id: ExecutionId) -> Option<Arc<Execution>> {
-        let run = self.shared.find(id)?;
+        let Some(run) = self.shared.find(id) else {
+            return self.shared.finished.take(id);
+        };
         let (reply, answer) = oneshot::channel();
         run.send(Wake::Wait { reply }).await.ok()?;
         answer.await.ok()

@@ -21,6 +21,7 @@ mod cluster;
 mod codec;
 mod postgres;
 mod rows;
+mod sizes;
 mod sqlite;
 mod writer;
 
@@ -44,6 +45,7 @@ pub use rows::{
     CheckpointFilter, CheckpointOutcome, CheckpointRow, CheckpointState, CheckpointStatus,
     ExecutionFilter, NewDefinition, Page, PutDefinition, StoredDefinition, Summary,
 };
+pub use sizes::{Sizes, TableSize, sizes};
 pub use sqlite::SqliteStore;
 pub use writer::Writer;
 

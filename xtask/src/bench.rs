@@ -4,6 +4,7 @@
 
 mod disk;
 mod load;
+mod postgres;
 mod size;
 
 use std::{
@@ -54,7 +55,9 @@ pub fn command(workspace: &Workspace, arguments: Arguments) -> Result<ExitCode> 
     let mut seconds = SECONDS_DEFAULT;
     arguments.parse(|argument, values| {
         match argument {
-            Argument::Word(name @ ("http" | "latency" | "throughput" | "size")) => {
+            Argument::Word(
+                name @ ("http" | "latency" | "throughput" | "size" | "postgres" | "parked"),
+            ) => {
                 wanted.push(name.to_owned());
             }
             Argument::Option("seconds") => seconds = values.next()?,
@@ -89,6 +92,13 @@ pub fn command(workspace: &Workspace, arguments: Arguments) -> Result<ExitCode> 
         results.extend(size::measure(&host)?);
     }
     host.stop()?;
+    if is_wanted("postgres") {
+        results.extend(postgres::measure(&setup, time)?);
+    }
+    // It takes minutes, so only when it is asked for by name.
+    if wanted.iter().any(|wanted| wanted == "parked") {
+        results.push(postgres::parked(&setup)?);
+    }
     let is_reached = results.iter().all(|result| result["reached"] == true);
     println!("{}", Value::from(results));
     Ok(ExitCode::from(u8::from(!is_reached)))

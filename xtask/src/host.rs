@@ -136,6 +136,11 @@ impl Host {
         Client::new(self.base.clone())
     }
 
+    /// Its process.
+    pub fn id(&self) -> u32 {
+        self.guard.child().id()
+    }
+
     /// Where it listens.
     pub fn base(&self) -> &str {
         &self.base

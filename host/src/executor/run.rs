@@ -174,6 +174,7 @@ impl Run {
         };
         let mut pause = BACKOFF.0;
         loop {
+            let is_new = start.is_some();
             let (mut run, step, key) = match start.take() {
                 Some(start) => start,
                 None => match Self::load(shared, id, sender).await {
@@ -196,7 +197,11 @@ impl Run {
                     }
                 },
             };
-            match run.live(wakes, step, key).await {
+            let life = run.live(wakes, step, key).await;
+            if is_new && run.execution.is_over() && matches!(life, Life::Left) {
+                shared.finished.put(&run.execution);
+            }
+            match life {
                 Life::Left if run.let_go().await => return,
                 Life::Left => {}
                 Life::Lost(failure) => {

@@ -13,6 +13,7 @@ mod notices;
 mod open;
 mod read;
 mod retention;
+mod sizes;
 
 use std::{
     sync::atomic::{AtomicBool, Ordering},
@@ -36,6 +37,8 @@ use super::{
 };
 use crate::workflow::{Digest, ExecutionId, Recorded, Timestamp};
 use error::{unavailable, uncertain};
+
+pub(super) use sizes::sizes;
 
 /// Longest wait for an answer. The server gives up on a statement by itself somewhat
 /// earlier; beyond that the connection is taken for broken.

@@ -12,6 +12,7 @@ mod open;
 mod owners;
 mod read;
 mod retention;
+mod sizes;
 
 use std::fs::File;
 
@@ -28,6 +29,8 @@ use super::{
 };
 use crate::workflow::{Digest, ExecutionId, Recorded, Timestamp};
 use error::unavailable;
+
+pub(super) use sizes::sizes;
 
 /// A `SQLite` database file and the right to be the only one who writes to it.
 #[derive(Debug)]

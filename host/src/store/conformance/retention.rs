@@ -74,6 +74,12 @@ pub async fn what_was_kept_long_enough_is_removed(database: &dyn TestDatabase) {
         let now = Timestamp(NOW.0 + day * DAY + 1);
         store.expire(now, keep, limit).await.unwrap()
     };
+    let sizes = crate::store::sizes(&database.url()).await.unwrap();
+    let by_status = [("completed".to_owned(), 5), ("running".to_owned(), 1)];
+    assert_eq!(sizes.executions, by_status);
+    let journal = sizes.tables.iter().find(|table| table.name == "journal");
+    assert!(journal.unwrap().bytes > 0 && sizes.bytes > journal.unwrap().bytes);
+
     assert_eq!(expire(5, Keep::Forever, 100).await, 0);
     assert_eq!(expire(6, Keep::Forever, 100).await, 1);
     assert_eq!(left(&*store).await, [1, 2, 4, 5, 6]);

@@ -6,7 +6,10 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use sqlx::{FromRow, PgConnection, query_as, query_scalar};
+use sqlx::{
+    Arguments, Encode, FromRow, PgConnection, Postgres, Type, postgres::PgArguments, query_as,
+    query_scalar_with,
+};
 use uuid::Uuid;
 
 use super::error::{unavailable, uncertain};
@@ -121,51 +124,16 @@ async fn write(
         blobs.push(append, position, &mut seen);
         answers.push(append, position)?;
     }
-    let accepted: Vec<Option<i64>> = query_scalar(include_str!("sql/commit.sql"))
-        .bind(executions.id)
-        .bind(executions.expected)
-        .bind(executions.holder)
-        .bind(executions.owner)
-        .bind(executions.crashes)
-        .bind(executions.workflow)
-        .bind(executions.definition)
-        .bind(executions.version)
-        .bind(executions.status)
-        .bind(executions.created_at)
-        .bind(executions.started_at)
-        .bind(executions.ended_at)
-        .bind(executions.error)
-        .bind(executions.wake_at)
-        .bind(executions.waiting)
-        .bind(executions.key)
-        .bind(executions.request)
-        .bind(executions.keep_days)
-        .bind(events.position)
-        .bind(events.execution)
-        .bind(events.seq)
-        .bind(events.at)
-        .bind(events.kind)
-        .bind(events.node)
-        .bind(events.item)
-        .bind(events.payload)
-        .bind(CODEC)
-        .bind(checkpoints.position)
-        .bind(checkpoints.id)
-        .bind(checkpoints.execution)
-        .bind(checkpoints.workflow)
-        .bind(checkpoints.node)
-        .bind(checkpoints.status)
-        .bind(checkpoints.created_at)
-        .bind(checkpoints.closed_at)
-        .bind(checkpoints.payload)
-        .bind(blobs.position)
-        .bind(blobs.execution)
-        .bind(blobs.digest)
-        .bind(blobs.data)
-        .bind(answers.position)
-        .bind(answers.id)
-        .bind(answers.answer)
-        .bind(tell)
+    let mut arguments = PgArguments::default();
+    // In the order of `commit.sql`.
+    executions.bind(&mut arguments)?;
+    events.bind(&mut arguments)?;
+    add(&mut arguments, CODEC)?;
+    checkpoints.bind(&mut arguments)?;
+    blobs.bind(&mut arguments)?;
+    answers.bind(&mut arguments)?;
+    add(&mut arguments, tell)?;
+    let accepted: Vec<Option<i64>> = query_scalar_with(include_str!("sql/commit.sql"), arguments)
         .fetch_all(connection)
         .await
         .map_err(uncertain)?;
@@ -196,6 +164,28 @@ impl<'a> Executions<'a> {
         self.request.push(key.map(|start| start.request.0.to_vec()));
         self.keep_days.push(append.keep_days.map(i64::from));
     }
+
+    /// All columns, in the order of the statement.
+    fn bind(self, arguments: &mut PgArguments) -> Result<(), StoreError> {
+        add(arguments, self.id)?;
+        add(arguments, self.expected)?;
+        add(arguments, self.holder)?;
+        add(arguments, self.owner)?;
+        add(arguments, self.crashes)?;
+        add(arguments, self.workflow)?;
+        add(arguments, self.definition)?;
+        add(arguments, self.version)?;
+        add(arguments, self.status)?;
+        add(arguments, self.created_at)?;
+        add(arguments, self.started_at)?;
+        add(arguments, self.ended_at)?;
+        add(arguments, self.error)?;
+        add(arguments, self.wake_at)?;
+        add(arguments, self.waiting)?;
+        add(arguments, self.key)?;
+        add(arguments, self.request)?;
+        add(arguments, self.keep_days)
+    }
 }
 
 impl<'a> Events<'a> {
@@ -215,6 +205,18 @@ impl<'a> Events<'a> {
                 .push(String::from_utf8(payload).unwrap_or_default());
         }
         Ok(())
+    }
+
+    /// All columns, in the order of the statement.
+    fn bind(self, arguments: &mut PgArguments) -> Result<(), StoreError> {
+        add(arguments, self.position)?;
+        add(arguments, self.execution)?;
+        add(arguments, self.seq)?;
+        add(arguments, self.at)?;
+        add(arguments, self.kind)?;
+        add(arguments, self.node)?;
+        add(arguments, self.item)?;
+        add(arguments, self.payload)
     }
 }
 
@@ -238,6 +240,19 @@ impl<'a> Checkpoints<'a> {
         }
         Ok(())
     }
+
+    /// All columns, in the order of the statement.
+    fn bind(self, arguments: &mut PgArguments) -> Result<(), StoreError> {
+        add(arguments, self.position)?;
+        add(arguments, self.id)?;
+        add(arguments, self.execution)?;
+        add(arguments, self.workflow)?;
+        add(arguments, self.node)?;
+        add(arguments, self.status)?;
+        add(arguments, self.created_at)?;
+        add(arguments, self.closed_at)?;
+        add(arguments, self.payload)
+    }
 }
 
 impl<'a> Blobs<'a> {
@@ -251,6 +266,14 @@ impl<'a> Blobs<'a> {
             }
         }
     }
+
+    /// All columns, in the order of the statement.
+    fn bind(self, arguments: &mut PgArguments) -> Result<(), StoreError> {
+        add(arguments, self.position)?;
+        add(arguments, self.execution)?;
+        add(arguments, self.digest)?;
+        add(arguments, self.data)
+    }
 }
 
 impl Answers {
@@ -261,6 +284,13 @@ impl Answers {
             self.answer.push(encode_answer(answer)?);
         }
         Ok(())
+    }
+
+    /// All columns, in the order of the statement.
+    fn bind(self, arguments: &mut PgArguments) -> Result<(), StoreError> {
+        add(arguments, self.position)?;
+        add(arguments, self.id)?;
+        add(arguments, self.answer)
     }
 }
 
@@ -311,6 +341,17 @@ async fn refusals(
         }
     };
     (0..appends.len()).map(outcome).collect()
+}
+
+/// Binds a value. One at a time instead of in one expression: the compiler takes minutes over
+/// the ways in which that could end early.
+#[inline(never)]
+fn add<'q, T>(arguments: &mut PgArguments, value: T) -> Result<(), StoreError>
+where
+    T: Encode<'q, Postgres> + Type<Postgres>,
+{
+    let added = arguments.add(value);
+    added.map_err(|error| StoreError::Invalid(error.to_string()))
 }
 
 fn ms(time: Timestamp) -> i64 {

@@ -33,6 +33,9 @@ const PATIENCE: Duration = Duration::from_secs(4);
 /// Pause between two tries.
 const PAUSE: Duration = Duration::from_millis(250);
 
+/// A connection that was idle for longer is asked whether it is still there.
+const IDLE_TRUSTED: Duration = Duration::from_secs(2);
+
 /// Connections that read.
 const READERS: u32 = 8;
 
@@ -49,7 +52,7 @@ const TOO_MANY_CONNECTIONS: &str = "53300";
 const STARTING_OR_STOPPING: &str = "57P03";
 
 /// Tables that a host reads, writes and deletes from.
-const TABLES: [&str; 8] = [
+pub(super) const TABLES: [&str; 8] = [
     "definitions",
     "executions",
     "journal",
@@ -62,23 +65,7 @@ const TABLES: [&str; 8] = [
 
 pub(super) async fn open(url: &str) -> Result<PostgresStore, StoreError> {
     let application = format!("phasewright {}", Uuid::now_v7());
-    // The driver's message may repeat the URL, which may hold a password.
-    let options: PgConnectOptions = url.parse().map_err(|_| {
-        StoreError::Invalid(
-            "database URL cannot be read; use postgres://USER:PASSWORD@HOST:PORT/DATABASE".into(),
-        )
-    })?;
-    let statement_timeout = STATEMENT_TIMEOUT.as_millis().to_string();
-    let options = options
-        .application_name(&application)
-        .options([
-            ("statement_timeout", statement_timeout.as_str()),
-            ("idle_in_transaction_session_timeout", "60000"),
-            // Compiling a statement of a millisecond takes half a second.
-            ("jit", "off"),
-        ])
-        // SQL and its values are none of the log's business.
-        .disable_statement_logging();
+    let options = options(url)?.application_name(&application);
     let mut first = connect(&options).await?;
     migrate(&mut first, &options).await?;
     check_rights(&mut first, &options).await?;
@@ -102,15 +89,45 @@ pub(super) async fn open(url: &str) -> Result<PostgresStore, StoreError> {
     })
 }
 
+/// How to connect to the database of a URL.
+pub(super) fn options(url: &str) -> Result<PgConnectOptions, StoreError> {
+    // The driver's message may repeat the URL, which may hold a password.
+    let options: PgConnectOptions = url.parse().map_err(|_| {
+        StoreError::Invalid(
+            "database URL cannot be read; use postgres://USER:PASSWORD@HOST:PORT/DATABASE".into(),
+        )
+    })?;
+    let statement_timeout = STATEMENT_TIMEOUT.as_millis().to_string();
+    Ok(options
+        .options([
+            ("statement_timeout", statement_timeout.as_str()),
+            ("idle_in_transaction_session_timeout", "60000"),
+            // Compiling a statement of a millisecond takes half a second.
+            ("jit", "off"),
+        ])
+        // SQL and its values are none of the log's business.
+        .disable_statement_logging())
+}
+
 fn pool(connections: u32, options: &PgConnectOptions) -> PgPool {
     PgPoolOptions::new()
         .max_connections(connections)
         .acquire_timeout(CONNECT_TIMEOUT)
+        // Asking each time whether the server is still there is a round trip each time.
+        .test_before_acquire(false)
+        .before_acquire(|connection, used| {
+            Box::pin(async move {
+                if used.idle_for > IDLE_TRUSTED {
+                    connection.ping().await?;
+                }
+                Ok(true)
+            })
+        })
         .connect_lazy_with(options.clone())
 }
 
 /// The first connection; tries again for a while when that may help.
-async fn connect(options: &PgConnectOptions) -> Result<PgConnection, StoreError> {
+pub(super) async fn connect(options: &PgConnectOptions) -> Result<PgConnection, StoreError> {
     let begin = Instant::now();
     loop {
         let (error, is_hopeless) = match timeout(CONNECT_TIMEOUT, options.connect()).await {

@@ -79,7 +79,7 @@ pub(super) async fn open(url: &str) -> Result<SqliteStore, StoreError> {
 }
 
 /// The file that a URL names.
-fn path(url: &str) -> Result<PathBuf, StoreError> {
+pub(super) fn path(url: &str) -> Result<PathBuf, StoreError> {
     let invalid = |what: &str| {
         let what = format!("database URL {url:?}: {what}; use sqlite://FILE");
         Err(StoreError::Invalid(what))

@@ -1,0 +1,1 @@
+SELECT status, count(*) FROM executions GROUP BY status ORDER BY status;

@@ -1,0 +1,243 @@
+//! PostgreSQL: one host and two on it, and what a host costs that has nothing to do.
+
+use std::{
+    fs,
+    thread::{self, sleep},
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, Result};
+use phasewright_test_postgres::{Cluster, Database, Options};
+use serde_json::{Value, json};
+
+use super::{
+    CLIENTS, OVERHEAD_MAX, define, disk, execute,
+    load::{self, Measured},
+};
+use crate::{
+    cleanup::TempFolder,
+    host::{Host, Setup},
+    shell::say,
+};
+
+/// Executions a second with 64 clients at a time; host, database and load generator share the
+/// processors.
+const EXECUTIONS_PER_SECOND_MIN: f64 = 1_500.0;
+
+/// Two hosts may be this much slower than one before it counts: what two runs of one differ by.
+const NOISE: f64 = 0.9;
+
+/// Statements a second that an idle host may send.
+const IDLE_STATEMENTS_MAX: f64 = 5.0;
+
+/// Share of a processor that an idle host may take.
+const IDLE_CPU_MAX: f64 = 0.01;
+
+/// Executions that wait for people while a host's memory and its start are measured.
+const PARKED: usize = 100_000;
+
+/// More memory that a host may take for them.
+const PARKED_MEMORY_MAX: f64 = 1.1;
+
+/// Longest start with all of them waiting.
+const START_MAX: Duration = Duration::from_secs(2);
+
+/// The kernel counts processor time in these: a hundredth of a second, on every Linux.
+const TICKS_PER_SECOND: f64 = 100.0;
+
+/// A database of its own, and how to start hosts on it.
+struct Rig {
+    database: Database,
+    setup: Setup,
+    // In this order: the database goes before its server.
+    _cluster: Cluster,
+}
+
+impl Rig {
+    fn new(setup: &Setup) -> Result<Self> {
+        let cluster = Cluster::start(Options { durable: true }).context("start PostgreSQL")?;
+        let database = Database::create(cluster.server()).context("create a database")?;
+        let mut setup = setup.clone();
+        setup.database = database.url();
+        Ok(Self {
+            database,
+            setup,
+            _cluster: cluster,
+        })
+    }
+}
+
+/// One host and two, one client and many, and then nobody.
+pub fn measure(setup: &Setup, time: Duration) -> Result<Vec<Value>> {
+    let rig = Rig::new(setup)?;
+    let first = rig.setup.start()?;
+    define(&first)?;
+    say("PostgreSQL, latency: one client, 3 phases, Prefer: wait");
+    let call = execute();
+    load::run(first.base(), &call, 1, Duration::from_secs(1))?;
+    let folder = TempFolder::new()?;
+    let mut probe = disk::Probe::new(folder.path())?;
+    let syncs = Measured::of(probe.sync_for(time / 2)?);
+    let latency = Measured::of(load::run(first.base(), &call, 1, time)?.times);
+    let allowed = syncs.median() * 2 + OVERHEAD_MAX + Duration::from_micros(300);
+    eprintln!("  execution  {latency}");
+    eprintln!("  fsync      {syncs}");
+
+    say(&format!(
+        "PostgreSQL, throughput: {CLIENTS} clients, 3 phases"
+    ));
+    let one = throughput(&[&first], time)?;
+    let second = rig.setup.start()?;
+    let both = throughput(&[&first, &second], time)?;
+    eprintln!("  one host {one:.0}, two hosts {both:.0} executions a second");
+    second.stop()?;
+
+    say("PostgreSQL, idle");
+    let idle = idle(&rig, &first, time)?;
+    first.stop()?;
+    Ok(vec![
+        json!({
+            "bench": "postgres_latency", "clients": 1, "nodes": 3,
+            "median_ms": load::rounded_ms(latency.median()),
+            "p99_ms": load::rounded_ms(latency.at(0.99)),
+            "fsync_median_ms": load::rounded_ms(syncs.median()),
+            "goal_ms": load::rounded_ms(allowed), "reached": latency.median() <= allowed,
+        }),
+        json!({
+            "bench": "postgres_throughput", "clients": CLIENTS, "nodes": 3,
+            "executions_per_second": one.round(), "goal": EXECUTIONS_PER_SECOND_MIN,
+            "reached": one >= EXECUTIONS_PER_SECOND_MIN,
+        }),
+        json!({
+            "bench": "postgres_two_hosts", "clients": CLIENTS, "nodes": 3,
+            "executions_per_second": both.round(), "ratio_to_one": both / one,
+            "goal": NOISE, "reached": both >= NOISE * one,
+        }),
+        idle,
+    ])
+}
+
+/// Executions a second of all hosts together, which share the clients.
+fn throughput(hosts: &[&Host], time: Duration) -> Result<f64> {
+    let call = execute();
+    let clients = CLIENTS / hosts.len();
+    let run = |time| -> Result<f64> {
+        thread::scope(|scope| {
+            let runs: Vec<_> = hosts
+                .iter()
+                .map(|host| scope.spawn(|| load::run(host.base(), &call, clients, time)))
+                .collect();
+            let mut sum = 0.0;
+            for run in runs {
+                sum += run
+                    .join()
+                    .expect("load generators do not panic")?
+                    .per_second();
+            }
+            Ok(sum)
+        })
+    };
+    run(Duration::from_secs(2))?;
+    run(time)
+}
+
+/// Statements and processor time of a host that nobody asks for anything.
+fn idle(rig: &Rig, host: &Host, time: Duration) -> Result<Value> {
+    // What the load has left behind is over by then.
+    sleep(Duration::from_secs(8));
+    let statements = || -> Result<f64> {
+        let sql = "SELECT pg_stat_clear_snapshot(), xact_commit + xact_rollback \
+                   FROM pg_stat_database WHERE datname = current_database()";
+        let row = rig.database.run(sql)?;
+        let count = row.rsplit('|').next().unwrap_or_default();
+        count.parse().context("a count of transactions")
+    };
+    let (before, used, begin) = (statements()?, processor_seconds(host)?, Instant::now());
+    sleep(time.max(Duration::from_secs(10)));
+    let seconds = begin.elapsed().as_secs_f64();
+    // Two of them are ours.
+    let per_second = (statements()? - before - 2.0) / seconds;
+    let share = (processor_seconds(host)? - used) / seconds;
+    eprintln!(
+        "  {per_second:.1} statements a second, {:.2} % of a processor",
+        share * 100.0
+    );
+    Ok(json!({
+        "bench": "postgres_idle", "statements_per_second": per_second, "processor_share": share,
+        "goal": IDLE_STATEMENTS_MAX, "goal_processor_share": IDLE_CPU_MAX,
+        "reached": per_second < IDLE_STATEMENTS_MAX && share < IDLE_CPU_MAX,
+    }))
+}
+
+/// What 100,000 executions that wait for people cost a host: nothing.
+pub fn parked(setup: &Setup) -> Result<Value> {
+    let rig = Rig::new(setup)?;
+    let host = rig.setup.start()?;
+    let definition = json!({"id": "parked", "nodes": [
+        {"id": "draft", "phase": "compute", "input": {"n": "{{ input.n }}"}, "checkpoint": {"title": "Is it right?"}},
+    ]});
+    host.client().put("/api/workflows/parked", &definition)?;
+    host.stop()?;
+    let call = load::Call {
+        path: "/api/workflows/parked/execute".to_owned(),
+        headers: Vec::new(),
+        body: json!({"input": {"n": 1}}).to_string(),
+        expects: "\"execution_id\"",
+    };
+    // The same work before each look at the memory.
+    let settled = |host: &Host| -> Result<f64> {
+        load::run(host.base(), &call, CLIENTS, Duration::from_secs(2))?;
+        sleep(Duration::from_secs(8));
+        resident_bytes(host)
+    };
+    let host = rig.setup.start()?;
+    let empty = settled(&host)?;
+    say(&format!(
+        "starting {PARKED} executions that wait at a checkpoint"
+    ));
+    let waiting = || -> Result<usize> {
+        let sql = "SELECT count(*) FROM executions WHERE status = 'awaiting_checkpoint'";
+        rig.database.run(sql)?.parse().context("a count")
+    };
+    while waiting()? < PARKED {
+        load::run(host.base(), &call, CLIENTS, Duration::from_secs(5))?;
+    }
+    host.stop()?;
+    let begin = Instant::now();
+    let host = rig.setup.start()?;
+    let start = begin.elapsed();
+    let full = settled(&host)?;
+    host.stop()?;
+    let ratio = full / empty;
+    eprintln!(
+        "  {:.0} MB with none, {:.0} MB with {}; start {}",
+        empty / 1e6,
+        full / 1e6,
+        waiting()?,
+        load::ms(start)
+    );
+    Ok(json!({
+        "bench": "postgres_parked", "executions": PARKED, "resident_bytes_before": empty,
+        "resident_bytes": full, "ratio": ratio, "start_ms": load::rounded_ms(start),
+        "goal": PARKED_MEMORY_MAX, "goal_start_ms": load::rounded_ms(START_MAX),
+        "reached": ratio <= PARKED_MEMORY_MAX && start < START_MAX,
+    }))
+}
+
+/// Processor time that a host has used.
+fn processor_seconds(host: &Host) -> Result<f64> {
+    let stat = fs::read_to_string(format!("/proc/{}/stat", host.id()))?;
+    // After the name, which may hold anything: state is the first field.
+    let fields = stat.rsplit(')').next().unwrap_or_default();
+    let ticks = fields.split_whitespace().skip(11).take(2);
+    let ticks: f64 = ticks.filter_map(|ticks| ticks.parse::<f64>().ok()).sum();
+    Ok(ticks / TICKS_PER_SECOND)
+}
+
+fn resident_bytes(host: &Host) -> Result<f64> {
+    let status = fs::read_to_string(format!("/proc/{}/status", host.id()))?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let kilobytes = line.and_then(|line| line.trim().strip_suffix(" kB"));
+    let kilobytes: f64 = kilobytes.context("VmRSS")?.parse()?;
+    Ok(kilobytes * 1024.0)
+}

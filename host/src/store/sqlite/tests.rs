@@ -295,7 +295,10 @@ async fn every_query_has_its_index() {
         ("latest_version", "definitions_1 (workflow=?)"),
         ("leave", "INDEX executions_owned (owner=?)"),
         ("orphan", "INDEX executions_owned"),
-        ("due_to_expire", "executions_ended (ended_at>? AND ended_at<?)"),
+        (
+            "due_to_expire",
+            "executions_ended (ended_at>? AND ended_at<?)",
+        ),
         ("due_to_expire", "executions_kept (<expr><?)"),
         ("blobs_used", "blob_uses_by_execution (execution=?)"),
         ("remove_executions", "PRIMARY KEY (id=?)"),

@@ -3,6 +3,7 @@
 //! **Invariant:** a request reaches a granted host only, and not before everything that the
 //! attempt depends on is durable.
 
+mod body;
 mod hosts;
 
 use std::sync::{
@@ -23,6 +24,7 @@ use super::{
 };
 use crate::workflow::{Level, PhaseName};
 
+use body::{ToTheEnd, drain};
 pub(super) use hosts::AllowedHosts;
 use hosts::Destination;
 
@@ -111,7 +113,7 @@ impl Outbound {
             drain(request.into_body());
             return Err(Error::InternalError(Some(reason)));
         }
-        let request = request.map(|body| self.count(body));
+        let request = request.map(|body| ToTheEnd::new(self.count(body)));
         let sending = default_send_request(request, Some(self.bound(options)));
         let sent = timeout(self.0.limits.outbound_time, sending)
             .await
@@ -195,10 +197,4 @@ impl WasiHttpHooks for Outbound {
     fn p3_outgoing_body_chunk_size(&mut self) -> usize {
         CHUNK_BYTES_MAX
     }
-}
-
-/// Reads the body of a request that is not sent, until the guest ends it or is gone. Were it
-/// dropped, the guest might see only that its body is not wanted, and not why.
-fn drain(mut body: WasiBody) {
-    tokio::spawn(async move { while let Some(Ok(_)) = body.frame().await {} });
 }

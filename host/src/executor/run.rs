@@ -1,24 +1,22 @@
 //! The actor of one execution: a loop over everything that can wake it.
 
 mod durable;
+mod life;
 mod work;
 
 use std::{
     collections::{HashMap, VecDeque},
-    panic::AssertUnwindSafe,
     pin::Pin,
     sync::Arc,
     time::Duration,
 };
 
 use bytes::Bytes;
-use futures::FutureExt;
 use tokio::{
     sync::{mpsc, oneshot, watch},
     task::AbortHandle,
     time::{Instant, Sleep},
 };
-use tracing::{debug, warn};
 
 use super::{
     Shared,
@@ -29,10 +27,9 @@ use super::{
 };
 use crate::{
     plugin::Produced,
-    store::{Answer as SignalAnswer, HostId, StartKey, StoreError, Summary},
+    store::{Answer as SignalAnswer, HostId, StartKey, Summary},
     workflow::{
-        ArtifactRef, Command, Digest, Execution, ExecutionId, Failure, Input, Json, NodeIndex,
-        Prepared, Step,
+        ArtifactRef, Command, Digest, Execution, Failure, Input, Json, NodeIndex, Prepared, Step,
     },
 };
 use durable::{Answer, Beside};
@@ -103,14 +100,6 @@ enum Life {
     Lost(CommitFailure),
 }
 
-/// What there is to go on with.
-enum Loaded {
-    Here(Box<Run>, Step),
-    /// Another host has it.
-    Elsewhere,
-    Missing,
-}
-
 pub(super) struct Run {
     shared: Arc<Shared>,
     /// The life of this host in which the actor began; in the next it has lost everything.
@@ -132,241 +121,11 @@ pub(super) struct Run {
     timer: Pin<Box<Sleep>>,
     stay_until: Option<Instant>,
     published: u64,
+    /// Was this found to be behind the store?
+    is_stale: bool,
 }
 
 impl Run {
-    /// The life of an actor, from its start or its journal to its end.
-    pub(super) async fn host(
-        shared: Arc<Shared>,
-        id: ExecutionId,
-        sender: mpsc::Sender<Wake>,
-        mut wakes: mpsc::Receiver<Wake>,
-        begin: Begin,
-    ) {
-        let guarded = AssertUnwindSafe(Self::lives(&shared, id, &sender, &mut wakes, begin));
-        if guarded.catch_unwind().await.is_err() {
-            report_flaw(id, &"the actor of the execution panicked");
-        }
-        // Whoever asks from here on finds nobody and asks anew; who asked already
-        // sees the answer dropped.
-        shared.forget(id);
-    }
-
-    async fn lives(
-        shared: &Arc<Shared>,
-        id: ExecutionId,
-        sender: &mpsc::Sender<Wake>,
-        wakes: &mut mpsc::Receiver<Wake>,
-        begin: Begin,
-    ) {
-        let mut start = match begin {
-            Begin::New {
-                execution,
-                step,
-                key,
-                reply,
-            } => {
-                let mut run = Self::new(shared.clone(), *execution, sender.clone());
-                run.answer_start(reply);
-                Some((run, step, key))
-            }
-            Begin::Load => None,
-        };
-        let mut pause = BACKOFF.0;
-        loop {
-            let is_new = start.is_some();
-            let (mut run, step, key) = match start.take() {
-                Some(start) => start,
-                None => match Self::load(shared, id, sender).await {
-                    Ok(Loaded::Here(run, step)) => (*run, step, None),
-                    Ok(Loaded::Elsewhere) => {
-                        return Self::refuse(wakes, || CommandError::Elsewhere);
-                    }
-                    Ok(Loaded::Missing) => {
-                        return Self::refuse(wakes, || CommandError::NotFound(id));
-                    }
-                    Err(error) => {
-                        warn!(execution.id = %id, %error, "failed to load the execution; trying again");
-                        Self::refuse_queued(wakes, &error);
-                        if *shared.stop.borrow() {
-                            return;
-                        }
-                        tokio::time::sleep(pause).await;
-                        pause = BACKOFF.1.min(pause * 2);
-                        continue;
-                    }
-                },
-            };
-            let life = run.live(wakes, step, key).await;
-            if is_new && run.execution.is_over() && matches!(life, Life::Left) {
-                shared.finished.put(&run.execution);
-            }
-            match life {
-                Life::Left if run.let_go().await => return,
-                Life::Left => {}
-                Life::Lost(failure) => {
-                    let is_created = run.durable.borrow().version > 0 || failure.is_uncertain();
-                    run.lose(&failure);
-                    if !is_created {
-                        return;
-                    }
-                    warn!(execution.id = %id, ?failure, "reading the execution back");
-                }
-            }
-            drop(run);
-            tokio::time::sleep(pause).await;
-            pause = BACKOFF.1.min(pause * 2);
-        }
-    }
-
-    /// Gives up what nobody here goes on with. False when that failed.
-    async fn let_go(&mut self) -> bool {
-        // What a stopping host owns it lets go of all at once.
-        if self.owner.is_none() || *self.shared.stop.borrow() {
-            return true;
-        }
-        let released = self.shared.store.release(self.host, self.execution.id);
-        match released.await {
-            Ok(()) => true,
-            Err(error) => {
-                warn!(execution.id = %self.execution.id, %error, "failed to let go of the execution");
-                false
-            }
-        }
-    }
-
-    /// Creates an execution for whoever has room for it.
-    pub(super) async fn leave_adrift(shared: Arc<Shared>, begin: Begin) {
-        let Begin::New {
-            execution,
-            step,
-            key,
-            reply,
-        } = begin
-        else {
-            return;
-        };
-        let (wakes, _) = mpsc::channel(1);
-        let mut run = Self::new(shared, *execution, wakes);
-        run.answer_start(reply);
-        run.write(
-            0,
-            step.events,
-            Beside {
-                key,
-                ..Beside::default()
-            },
-            None,
-        )
-        .await;
-        loop {
-            if let Some(failure) = run.acknowledge() {
-                return run.lose(&failure);
-            }
-            if run.answers.is_empty() {
-                return;
-            }
-            // Its own commit sends.
-            let _ = run.durable.changed().await;
-        }
-    }
-
-    /// Tells whoever asks that there is nothing to ask here.
-    fn refuse(wakes: &mut mpsc::Receiver<Wake>, why: impl Fn() -> CommandError) {
-        wakes.close();
-        while let Ok(wake) = wakes.try_recv() {
-            if let Wake::Command { reply, .. } = wake {
-                let _ = reply.send(Err(why()));
-            }
-        }
-    }
-
-    /// Tells whoever asks that the store does not answer.
-    fn refuse_queued(wakes: &mut mpsc::Receiver<Wake>, error: &StoreError) {
-        while let Ok(wake) = wakes.try_recv() {
-            if let Wake::Command { reply, .. } = wake {
-                let _ = reply.send(Err(CommandError::Store(error.clone())));
-            }
-        }
-    }
-
-    /// An actor of an execution that is not stored yet.
-    fn new(shared: Arc<Shared>, execution: Execution, wakes: mpsc::Sender<Wake>) -> Self {
-        let (commits, durable) = watch::channel(Durable::default());
-        let life = shared.lease.life();
-        let host = *life.borrow();
-        Self {
-            shared,
-            host,
-            life,
-            owner: None,
-            crashes: 0,
-            execution,
-            inbox: Inbox::default(),
-            wakes,
-            commits: Arc::new(commits),
-            durable,
-            attempts: HashMap::new(),
-            answers: VecDeque::new(),
-            waits: Vec::new(),
-            timer: Box::pin(tokio::time::sleep(LINGER)),
-            stay_until: None,
-            published: 0,
-        }
-    }
-
-    async fn load(
-        shared: &Arc<Shared>,
-        id: ExecutionId,
-        wakes: &mpsc::Sender<Wake>,
-    ) -> Result<Loaded, StoreError> {
-        let corrupt =
-            |flaw: &dyn std::fmt::Display| StoreError::Corrupt(format!("execution {id}: {flaw}"));
-        let Some(journal) = shared.store.load(id).await? else {
-            return Ok(Loaded::Missing);
-        };
-        let summary = &journal.summary;
-        let definition = shared
-            .definitions
-            .definition(&summary.workflow, summary.definition)
-            .await?;
-        let execution =
-            Execution::fold(id, definition, &journal.events).map_err(|error| corrupt(&error))?;
-        let mut run = Self::new(shared.clone(), execution, wakes.clone());
-        run.owner = journal.owner;
-        run.crashes = journal.crashes;
-        if !run.own().await? {
-            return Ok(Loaded::Elsewhere);
-        }
-        let version = run.execution.version;
-        run.inbox = Inbox::of(&run.execution, &journal.events);
-        run.published = version;
-        run.commits.send_modify(|durable| durable.version = version);
-        run.durable.mark_unchanged();
-        run.stay_until = Some(Instant::now() + STAY);
-        let now = shared.clock.now();
-        let step = if run.crashes >= shared.crashes_max {
-            let crashes = run.crashes;
-            run.execution.handle(Input::Abandon { crashes }, now)
-        } else {
-            run.execution.recover(now)
-        };
-        let step = step.map_err(|flaw| corrupt(&flaw))?;
-        debug!(execution.id = %id, version, "loaded");
-        Ok(Loaded::Here(Box::new(run), step))
-    }
-
-    /// Sees to it that this host owns what it is going to run. What only waits is
-    /// anybody's, until somebody writes to it.
-    async fn own(&mut self) -> Result<bool, StoreError> {
-        if self.owner.is_none() && !self.execution.is_over() && !self.execution.is_waiting() {
-            let taken = self.shared.store.take(self.host, self.execution.id).await?;
-            self.owner = taken.then_some(self.host);
-            return Ok(taken);
-        }
-        Ok(self.owner.is_none_or(|owner| owner == self.host))
-    }
-
     async fn live(
         &mut self,
         wakes: &mut mpsc::Receiver<Wake>,
@@ -383,7 +142,7 @@ impl Run {
             if let Some(failure) = self.acknowledge() {
                 return Life::Lost(failure);
             }
-            if *self.life.borrow() != self.host {
+            if self.is_stale || *self.life.borrow() != self.host {
                 return Life::Lost(CommitFailure::Conflict);
             }
             let is_stopping = *stop.borrow_and_update();
@@ -465,10 +224,12 @@ impl Run {
     async fn command(&mut self, command: Command, reply: Reply<Summary>) {
         let input = Input::Command(command);
         let result = match self.execution.handle(input, self.shared.clock.now()) {
-            Ok(step) => {
+            Ok(step) if !step.events.is_empty() => {
                 self.take(step, Beside::default()).await;
                 Ok(summary(&self.execution))
             }
+            _ if self.is_stale().await => Err(CommandError::Moved),
+            Ok(_) => Ok(summary(&self.execution)),
             Err(refusal) => Err(CommandError::from(refusal)),
         };
         // A refusal tells of the state as well, so it waits like any answer.
@@ -489,6 +250,8 @@ impl Run {
                 self.take(step, beside).await;
                 return self.answer(move |_| drop(delivery));
             }
+            // It is delivered again.
+            _ if self.is_stale().await => return,
             Ok(_) => SignalAnswer::Done,
             Err(refusal) => SignalAnswer::Refused {
                 reason: refusal.to_string(),
@@ -499,6 +262,26 @@ impl Run {
                 delivery.answer(answer);
             }
         });
+    }
+
+    /// Has another host written meanwhile? An actor that does not own the execution only
+    /// thinks it knows what it is: what it writes is refused if not, but an answer that
+    /// writes nothing has to be checked.
+    async fn is_stale(&mut self) -> bool {
+        if self.owner == Some(self.host) || self.published < self.execution.version {
+            return self.is_stale;
+        }
+        let stored = self
+            .shared
+            .store
+            .queries()
+            .execution(self.execution.id)
+            .await;
+        let is_known = stored.is_ok_and(|stored| {
+            stored.is_some_and(|stored| stored.version == self.execution.version)
+        });
+        self.is_stale |= !is_known;
+        self.is_stale
     }
 
     /// Queues the events of a step, then does what it asks for.

@@ -19,6 +19,9 @@ use crate::{
 /// enough for every day. The seed is another one each time, and is printed.
 const KILLS: u32 = 8;
 
+/// Tells the tests through HTTP which database to run on; without it, SQLite.
+const DATABASE_VARIABLE: &str = "PHASEWRIGHT_TEST_DATABASE";
+
 /// What is verified for how many minutes: two together, because this runs often; a long run is for
 /// who changes what it is about.
 const VERIFIED: [(&str, Database, f64); 2] = [
@@ -43,6 +46,16 @@ pub fn command(workspace: &Workspace, arguments: Arguments) -> Result<ExitCode> 
     steps.take("native crates", || {
         let mut cargo = cargo(workspace);
         cargo.args(["test", "--release", "--no-fail-fast"]);
+        if let Some(cluster) = &cluster {
+            cargo.env(SHARED_URL_VARIABLE, cluster.url("postgres"));
+        }
+        count_tests(&mut cargo)
+    });
+    steps.take("HTTP on PostgreSQL", || {
+        let mut cargo = cargo(workspace);
+        cargo
+            .args(["test", "--release", "--no-fail-fast", "--test", "api"])
+            .env(DATABASE_VARIABLE, "postgres");
         if let Some(cluster) = &cluster {
             cargo.env(SHARED_URL_VARIABLE, cluster.url("postgres"));
         }

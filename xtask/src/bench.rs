@@ -56,7 +56,8 @@ pub fn command(workspace: &Workspace, arguments: Arguments) -> Result<ExitCode> 
     arguments.parse(|argument, values| {
         match argument {
             Argument::Word(
-                name @ ("http" | "latency" | "throughput" | "size" | "postgres" | "parked"),
+                name @ ("http" | "latency" | "throughput" | "size" | "postgres" | "parked"
+                | "recovery"),
             ) => {
                 wanted.push(name.to_owned());
             }
@@ -98,6 +99,9 @@ pub fn command(workspace: &Workspace, arguments: Arguments) -> Result<ExitCode> 
     // It takes minutes, so only when it is asked for by name.
     if wanted.iter().any(|wanted| wanted == "parked") {
         results.push(postgres::parked(&setup)?);
+    }
+    if wanted.iter().any(|wanted| wanted == "recovery") {
+        results.push(postgres::recovery(&setup)?);
     }
     let is_reached = results.iter().all(|result| result["reached"] == true);
     println!("{}", Value::from(results));

@@ -21,6 +21,10 @@ const CLAIM_MAX: usize = 500;
 /// Renewals within one lease: it takes several lost ones in a row to lose it.
 const RENEWALS_PER_LEASE: u32 = 4;
 
+/// Longest pause between two renewals. Each looks for hosts that are gone, too: this is how
+/// long beyond its lease one stays unnoticed.
+const RENEW_INTERVAL_MAX: Duration = Duration::from_secs(1);
+
 /// How often to look for executions that have been kept long enough, and how many of them
 /// go in one transaction: it holds up commits on `SQLite`.
 const EXPIRE_INTERVAL: Duration = Duration::from_mins(1);
@@ -64,7 +68,7 @@ impl Shared {
         let Some(cluster) = self.store.cluster() else {
             return;
         };
-        let interval = self.lease.length / RENEWALS_PER_LEASE;
+        let interval = RENEW_INTERVAL_MAX.min(self.lease.length / RENEWALS_PER_LEASE);
         loop {
             let asked = Instant::now();
             match timeout(self.lease.length / 2, self.renew(cluster, asked)).await {

@@ -14,6 +14,7 @@ mod open;
 mod read;
 mod retention;
 mod sizes;
+mod trust;
 
 use std::{
     sync::atomic::{AtomicBool, Ordering},
@@ -39,6 +40,7 @@ use crate::workflow::{Digest, ExecutionId, Recorded, Timestamp};
 use error::{unavailable, uncertain};
 
 pub(super) use sizes::sizes;
+use trust::Trust;
 
 /// Longest wait for an answer. The server gives up on a statement by itself somewhat
 /// earlier; beyond that the connection is taken for broken.
@@ -59,6 +61,7 @@ pub struct PostgresStore {
     control: PgPool,
     /// The `application_name` of all connections of this process.
     application: String,
+    trust: Trust,
     /// Are there other hosts? Nobody is told anything if not.
     has_peers: AtomicBool,
 }
@@ -68,6 +71,23 @@ impl PostgresStore {
     /// with libpq's parameters (`sslmode`, `sslrootcert`, …).
     pub async fn open(url: &str) -> Result<Self, StoreError> {
         open::open(url).await
+    }
+
+    /// Does something on a connection of this pool; closes it when the answer does not come.
+    async fn with<T>(
+        &self,
+        pool: &PgPool,
+        work: impl AsyncFnOnce(&mut PgConnection) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        let result = async {
+            let mut connection = pool.acquire().await.map_err(unavailable)?;
+            if let Ok(result) = timeout(ANSWER_TIMEOUT, work(&mut connection)).await {
+                return result;
+            }
+            drop(connection.detach());
+            Err(silent(ANSWER_TIMEOUT))
+        };
+        self.trust.watch(result.await)
     }
 
     /// The writing connection, or a new one in its place.
@@ -83,19 +103,6 @@ impl PostgresStore {
                 .map_err(unavailable),
         }
     }
-}
-
-/// Does something on a connection of this pool; closes it when the answer does not come.
-async fn with<T>(
-    pool: &PgPool,
-    work: impl AsyncFnOnce(&mut PgConnection) -> Result<T, StoreError>,
-) -> Result<T, StoreError> {
-    let mut connection = pool.acquire().await.map_err(unavailable)?;
-    if let Ok(result) = timeout(ANSWER_TIMEOUT, work(&mut connection)).await {
-        return result;
-    }
-    drop(connection.detach());
-    Err(silent(ANSWER_TIMEOUT))
 }
 
 fn silent(after: Duration) -> StoreError {
@@ -118,11 +125,11 @@ impl Store for PostgresStore {
         ) {
             *place = Some(connection);
         }
-        result
+        self.trust.watch(result)
     }
 
     async fn load(&self, execution: ExecutionId) -> Result<Option<Journal>, StoreError> {
-        with(&self.readers, async |connection| {
+        self.with(&self.readers, async |connection| {
             read::load(connection, execution).await
         })
         .await
@@ -134,7 +141,7 @@ impl Store for PostgresStore {
         after: u64,
         limit: u32,
     ) -> Result<Vec<Recorded>, StoreError> {
-        with(&self.readers, async |connection| {
+        self.with(&self.readers, async |connection| {
             read::events(connection, execution, after, i64::MAX, limit).await
         })
         .await
@@ -146,7 +153,7 @@ impl Store for PostgresStore {
         now: Timestamp,
         limit: u32,
     ) -> Result<Vec<ExecutionId>, StoreError> {
-        with(&self.control, async |connection| {
+        self.with(&self.control, async |connection| {
             let ids: Vec<Vec<u8>> = query_scalar(include_str!("postgres/sql/claim.sql"))
                 .bind(host.0)
                 .bind(now.0)
@@ -162,7 +169,7 @@ impl Store for PostgresStore {
     }
 
     async fn take(&self, host: HostId, execution: ExecutionId) -> Result<bool, StoreError> {
-        with(&self.control, async |connection| {
+        self.with(&self.control, async |connection| {
             let taken: Option<bool> = query_scalar(include_str!("postgres/sql/take.sql"))
                 .bind(host.0)
                 .bind(execution.0)
@@ -193,14 +200,14 @@ impl Store for PostgresStore {
         new: NewDefinition,
         expected: Option<u32>,
     ) -> Result<PutDefinition, StoreError> {
-        with(&self.control, async |connection| {
+        self.with(&self.control, async |connection| {
             definitions::put(connection, new, expected).await
         })
         .await
     }
 
     async fn blob(&self, digest: Digest) -> Result<Option<Bytes>, StoreError> {
-        with(&self.readers, async |connection| {
+        self.with(&self.readers, async |connection| {
             let data: Option<Vec<u8>> = query_scalar(include_str!("postgres/sql/blob.sql"))
                 .bind(digest.0.to_vec())
                 .fetch_optional(connection)
@@ -212,7 +219,7 @@ impl Store for PostgresStore {
     }
 
     async fn expire(&self, now: Timestamp, keep: Keep, limit: u32) -> Result<u64, StoreError> {
-        with(&self.control, async |connection| {
+        self.with(&self.control, async |connection| {
             retention::expire(connection, now, keep, limit).await
         })
         .await
@@ -238,7 +245,7 @@ impl Store for PostgresStore {
 impl PostgresStore {
     /// Executes a statement whose rows are of no interest.
     async fn control(&self, statement: Query<'_, Postgres, PgArguments>) -> Result<(), StoreError> {
-        with(&self.control, async |connection| {
+        self.with(&self.control, async |connection| {
             statement.execute(connection).await.map_err(uncertain)?;
             Ok(())
         })

@@ -4,10 +4,11 @@
 use std::collections::BTreeMap;
 
 use futures::future::join_all;
+use phasewright_test_postgres::Proxy;
 use serde_json::{Value, json};
 
 use crate::{
-    api::text,
+    api::{Api, text},
     host::{Host, Place},
     server::Server,
 };
@@ -148,19 +149,8 @@ async fn a_host_that_stood_still_lets_no_effect_out() {
     assert_eq!(there.api.end(&id).await["status"], "completed");
     here.signal("CONT");
     // It finds that it has lost everything, and is of use again.
-    let start = async || {
-        here.api
-            .post("/api/workflows/after/execute", &json!({}))
-            .await
-    };
     there.api.put(&delayed("after", 1)).await;
-    let reply = loop {
-        match start().await {
-            reply if reply.status == 503 => {}
-            reply => break reply,
-        }
-    };
-    let after = text(&reply.json()["execution_id"]);
+    let after = start_patiently(here.api, "after").await;
     assert_eq!(here.api.end(&after).await["status"], "completed");
     let journal = here.api.journal(&id).await;
     journal.is_whole("execution_completed");
@@ -170,4 +160,47 @@ async fn a_host_that_stood_still_lets_no_effect_out() {
         count += 1;
     }
     assert_eq!(count, 1);
+}
+
+#[tokio::test]
+async fn a_host_that_is_cut_off_is_replaced_and_lets_no_effect_out() {
+    let place = Place::on_postgres();
+    let proxy = Proxy::to(&place.database()).unwrap();
+    let here = place.host_by(proxy.url(), &LEASE);
+    let there = place.host_with(&LEASE);
+    let server = Server::bind();
+    let url = server.url("/effect");
+    let mut requests = server.serve();
+    let definition = json!({"id": "cut", "nodes": [
+        {"id": "wait", "phase": "delay", "config": {"ms": 1_500}},
+        {"id": "effect", "phase": "call", "needs": ["wait"], "config": {"url": url}},
+    ]});
+    let id = here.api.launch(&definition, &json!({})).await;
+    there.api.until(&id, "node_started", "wait").await;
+    proxy.cut();
+    assert_eq!(there.api.end(&id).await["status"], "completed");
+    assert_eq!(here.api.get("/health/ready").await.status, 503);
+    assert_eq!(here.api.get("/health/live").await.status, 200);
+    proxy.heal();
+    there.api.put(&delayed("healed", 1)).await;
+    let after = start_patiently(here.api, "healed").await;
+    assert_eq!(here.api.end(&after).await["status"], "completed");
+    there.api.journal(&id).await.each_succeeded_once(2);
+    let mut count = 0;
+    while requests.try_recv().is_ok() {
+        count += 1;
+    }
+    assert_eq!(count, 1);
+}
+
+/// Starts an execution on a host that may not be able to just now.
+async fn start_patiently(api: Api, workflow: &str) -> String {
+    let path = format!("/api/workflows/{workflow}/execute");
+    loop {
+        let reply = api.post(&path, &json!({})).await;
+        if reply.status != 503 {
+            assert_eq!(reply.status, 202, "{reply:?}");
+            return text(&reply.json()["execution_id"]);
+        }
+    }
 }

@@ -102,6 +102,11 @@ impl Place {
         launch(self.folder.path(), &self.database(), options, false)
     }
 
+    /// The same by another way to the database.
+    pub fn host_by(&self, database: &str, options: &[&str]) -> Host {
+        launch(self.folder.path(), database, options, false)
+    }
+
     pub fn database(&self) -> String {
         match &self.postgres {
             Some(database) => database.url(),

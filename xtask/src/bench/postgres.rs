@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use phasewright_test_postgres::{Cluster, Database, Options};
 use serde_json::{Value, json};
 
@@ -41,6 +41,15 @@ const PARKED_MEMORY_MAX: f64 = 1.1;
 
 /// Longest start with all of them waiting.
 const START_MAX: Duration = Duration::from_secs(2);
+
+/// Executions that the killed host has.
+const STEADY: usize = 60;
+
+/// The lease that a host has unless told otherwise.
+const LEASE_SECONDS: f64 = 10.0;
+
+/// When an execution counts as stuck.
+const RECOVERY_MAX: Duration = Duration::from_mins(1);
 
 /// The kernel counts processor time in these: a hundredth of a second, on every Linux.
 const TICKS_PER_SECOND: f64 = 100.0;
@@ -221,6 +230,70 @@ pub fn parked(setup: &Setup) -> Result<Value> {
         "resident_bytes": full, "ratio": ratio, "start_ms": load::rounded_ms(start),
         "goal": PARKED_MEMORY_MAX, "goal_start_ms": load::rounded_ms(START_MAX),
         "reached": ratio <= PARKED_MEMORY_MAX && start < START_MAX,
+    }))
+}
+
+/// How long executions stand still when one of three hosts is killed under load.
+pub fn recovery(setup: &Setup) -> Result<Value> {
+    let rig = Rig::new(setup)?;
+    let victim = rig.setup.start()?;
+    let others = [rig.setup.start()?, rig.setup.start()?];
+    let node = |at: usize| {
+        let needs = if at == 0 {
+            Vec::new()
+        } else {
+            vec![format!("n{}", at - 1)]
+        };
+        json!({"id": format!("n{at}"), "phase": "delay", "config": {"ms": 50}, "needs": needs})
+    };
+    let nodes: Vec<_> = (0..1000).map(node).collect();
+    let definition = json!({"id": "steady", "timeout_seconds": 600, "nodes": nodes});
+    victim.client().put("/api/workflows/steady", &definition)?;
+    define(&victim)?;
+    say("one of three hosts is killed under load");
+    for _ in 0..STEADY {
+        let body = json!({"input": {}});
+        victim
+            .client()
+            .post("/api/workflows/steady/execute", &[], &body)?;
+    }
+    let call = execute();
+    let time = Duration::from_secs(30);
+    let slowest = thread::scope(|scope| -> Result<f64> {
+        let loads: Vec<_> = (others.iter())
+            .map(|host| scope.spawn(|| load::run(host.base(), &call, 4, time)))
+            .collect();
+        sleep(Duration::from_secs(5));
+        let clock = "SELECT extract(epoch FROM clock_timestamp()) * 1000";
+        let begin = Instant::now();
+        drop(victim);
+        let killed: f64 = rig.database.run(clock)?.parse().context("a time")?;
+        let moved = format!(
+            "SELECT count(*), coalesce(max(first), 0) FROM (
+                SELECT min(at) AS first FROM journal JOIN executions ON id = execution
+                WHERE workflow = 'steady' AND at > {killed} GROUP BY execution
+            ) AS moved"
+        );
+        let (count, last) = loop {
+            let row = rig.database.run(&moved)?;
+            let (count, last) = row.split_once('|').context("two columns")?;
+            let (count, last): (usize, f64) = (count.parse()?, last.parse()?);
+            if count >= STEADY || begin.elapsed() > RECOVERY_MAX {
+                break (count, last);
+            }
+            sleep(Duration::from_millis(100));
+        };
+        for load in loads {
+            load.join().expect("load generators do not panic")?;
+        }
+        ensure!(count == STEADY, "{count} of {STEADY} executions moved");
+        Ok((last - killed) / 1000.0)
+    })?;
+    eprintln!("  all {STEADY} executions of the killed host move again within {slowest:.2} s");
+    Ok(json!({
+        "bench": "postgres_recovery", "hosts": 3, "executions": STEADY,
+        "lease_seconds": LEASE_SECONDS, "seconds_until_all_move": slowest,
+        "goal": LEASE_SECONDS + 2.0, "reached": slowest <= LEASE_SECONDS + 2.0,
     }))
 }
 

@@ -206,7 +206,21 @@ impl Model {
     }
 }
 
+pub fn both_agree_with_the_model<A: TestDatabase, B: TestDatabase>(
+    first: impl Fn() -> A,
+    second: impl Fn() -> B,
+) {
+    check_cases(|runtime, operations| {
+        runtime.block_on(agree(&first(), operations.clone()));
+        runtime.block_on(agree(&second(), operations));
+    });
+}
+
 pub fn random_operations_agree_with_the_model<D: TestDatabase>(fresh: impl Fn() -> D) {
+    check_cases(|runtime, operations| runtime.block_on(agree(&fresh(), operations)));
+}
+
+fn check_cases(check: impl Fn(&tokio::runtime::Runtime, Vec<Operation>)) {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
@@ -219,7 +233,7 @@ pub fn random_operations_agree_with_the_model<D: TestDatabase>(fresh: impl Fn() 
         ..Config::default()
     };
     proptest!(config, |(operations in vec(operation(), 1..12))| {
-        runtime.block_on(agree(&fresh(), operations));
+        check(&runtime, operations);
     });
 }
 

@@ -9,7 +9,7 @@ use sqlx::{FromRow, query, query_as, query_scalar};
 use super::{
     PostgresStore,
     error::{unavailable, uncertain},
-    notices, with,
+    notices,
 };
 use crate::store::{
     Answer, Cluster, HostId, Notice, Peers, Signal, SignalId, StoreError,
@@ -44,15 +44,16 @@ impl Cluster for PostgresStore {
     }
 
     async fn renew(&self, host: HostId, lease: Duration) -> Result<Option<Peers>, StoreError> {
-        let renewed: Option<Renewed> = with(&self.control, async |connection| {
-            query_as(include_str!("sql/renew.sql"))
-                .bind(host.0)
-                .bind(milliseconds(lease))
-                .fetch_optional(connection)
-                .await
-                .map_err(uncertain)
-        })
-        .await?;
+        let renewed: Option<Renewed> = self
+            .with(&self.control, async |connection| {
+                query_as(include_str!("sql/renew.sql"))
+                    .bind(host.0)
+                    .bind(milliseconds(lease))
+                    .fetch_optional(connection)
+                    .await
+                    .map_err(uncertain)
+            })
+            .await?;
         let Some(Renewed(others, has_lapsed)) = renewed else {
             return Ok(None);
         };
@@ -76,15 +77,16 @@ impl Cluster for PostgresStore {
     }
 
     async fn signals(&self, host: HostId) -> Result<Vec<Signal>, StoreError> {
-        let rows: Vec<SignalRow> = with(&self.control, async |connection| {
-            query_as(include_str!("sql/signals.sql"))
-                .bind(host.0)
-                .bind(SIGNALS_MAX)
-                .fetch_all(connection)
-                .await
-                .map_err(unavailable)
-        })
-        .await?;
+        let rows: Vec<SignalRow> = self
+            .with(&self.control, async |connection| {
+                query_as(include_str!("sql/signals.sql"))
+                    .bind(host.0)
+                    .bind(SIGNALS_MAX)
+                    .fetch_all(connection)
+                    .await
+                    .map_err(unavailable)
+            })
+            .await?;
         rows.into_iter().map(SignalRow::decode).collect()
     }
 
@@ -98,14 +100,15 @@ impl Cluster for PostgresStore {
     }
 
     async fn receive(&self, signal: SignalId) -> Result<Option<Answer>, StoreError> {
-        let answer: Option<String> = with(&self.control, async |connection| {
-            query_scalar(include_str!("sql/receive.sql"))
-                .bind(signal.0)
-                .fetch_optional(connection)
-                .await
-                .map_err(uncertain)
-        })
-        .await?;
+        let answer: Option<String> = self
+            .with(&self.control, async |connection| {
+                query_scalar(include_str!("sql/receive.sql"))
+                    .bind(signal.0)
+                    .fetch_optional(connection)
+                    .await
+                    .map_err(uncertain)
+            })
+            .await?;
         answer.map(|answer| decode_answer(&answer)).transpose()
     }
 
@@ -120,15 +123,16 @@ impl PostgresStore {
         self.control(query(include_str!("sql/lapse.sql"))).await?;
         let mut freed = 0;
         loop {
-            let some = with(&self.control, async |connection| {
-                let done = query(include_str!("sql/free.sql"))
-                    .bind(FREED_MAX)
-                    .execute(connection)
-                    .await
-                    .map_err(unavailable)?;
-                Ok(done.rows_affected())
-            })
-            .await?;
+            let some = self
+                .with(&self.control, async |connection| {
+                    let done = query(include_str!("sql/free.sql"))
+                        .bind(FREED_MAX)
+                        .execute(connection)
+                        .await
+                        .map_err(unavailable)?;
+                    Ok(done.rows_affected())
+                })
+                .await?;
             freed += some;
             if some == 0 {
                 break;

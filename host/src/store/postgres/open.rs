@@ -17,7 +17,7 @@ use tokio::{
 };
 use uuid::Uuid;
 
-use super::{PostgresStore, STATEMENT_TIMEOUT, error, silent};
+use super::{PostgresStore, STATEMENT_TIMEOUT, error, silent, trust::Trust};
 use crate::store::StoreError;
 
 /// The schema, step by step; the same names and numbers as for the other databases.
@@ -32,9 +32,6 @@ const PATIENCE: Duration = Duration::from_secs(4);
 
 /// Pause between two tries.
 const PAUSE: Duration = Duration::from_millis(250);
-
-/// A connection that was idle for longer is asked whether it is still there.
-const IDLE_TRUSTED: Duration = Duration::from_secs(2);
 
 /// Connections that read.
 const READERS: u32 = 8;
@@ -79,12 +76,14 @@ pub(super) async fn open(url: &str) -> Result<PostgresStore, StoreError> {
         ("enable_mergejoin", "off"),
         ("plan_cache_mode", "force_generic_plan"),
     ]);
+    let trust = Trust::default();
     Ok(PostgresStore {
         writer: Mutex::new(None),
-        readers: pool(READERS, &options),
-        control: pool(CONTROLLERS, &options),
+        readers: pool(READERS, &options, &trust),
+        control: pool(CONTROLLERS, &options, &trust),
         options: writing,
         application,
+        trust,
         has_peers: AtomicBool::new(true),
     })
 }
@@ -109,15 +108,17 @@ pub(super) fn options(url: &str) -> Result<PgConnectOptions, StoreError> {
         .disable_statement_logging())
 }
 
-fn pool(connections: u32, options: &PgConnectOptions) -> PgPool {
+fn pool(connections: u32, options: &PgConnectOptions, trust: &Trust) -> PgPool {
+    let trust = trust.clone();
     PgPoolOptions::new()
         .max_connections(connections)
         .acquire_timeout(CONNECT_TIMEOUT)
         // Asking each time whether the server is still there is a round trip each time.
         .test_before_acquire(false)
-        .before_acquire(|connection, used| {
+        .before_acquire(move |connection, used| {
+            let is_trusted = trust.allows(used.idle_for);
             Box::pin(async move {
-                if used.idle_for > IDLE_TRUSTED {
+                if !is_trusted {
                     connection.ping().await?;
                 }
                 Ok(true)

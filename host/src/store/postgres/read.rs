@@ -5,7 +5,7 @@ use futures::TryStreamExt;
 use sqlx::{PgConnection, query_as, query_scalar};
 use uuid::Uuid;
 
-use super::{PostgresStore, error::unavailable, with};
+use super::{PostgresStore, error::unavailable};
 use crate::{
     store::{
         CheckpointFilter, CheckpointRow, CheckpointStatus, ExecutionFilter, Journal, Keyed, Page,
@@ -58,7 +58,7 @@ pub(super) async fn events(
 #[async_trait]
 impl Queries for PostgresStore {
     async fn execution(&self, id: ExecutionId) -> Result<Option<Summary>, StoreError> {
-        with(&self.readers, async |connection| {
+        self.with(&self.readers, async |connection| {
             let row: Option<SummaryRow> = query_as(include_str!("sql/execution.sql"))
                 .bind(id.0)
                 .fetch_optional(connection)
@@ -74,7 +74,7 @@ impl Queries for PostgresStore {
         workflow: &WorkflowId,
         key: &str,
     ) -> Result<Option<Keyed>, StoreError> {
-        with(&self.readers, async |connection| {
+        self.with(&self.readers, async |connection| {
             let row: Option<KeyedRow> = query_as(include_str!("sql/execution_by_key.sql"))
                 .bind(workflow.as_str())
                 .bind(key)
@@ -98,7 +98,7 @@ impl Queries for PostgresStore {
             (None, Some(_)) => include_str!("sql/executions_in_status.sql"),
             (Some(_), Some(_)) => include_str!("sql/executions_of_workflow_in_status.sql"),
         };
-        with(&self.readers, async |connection| {
+        self.with(&self.readers, async |connection| {
             let mut query = query_as::<_, SummaryRow>(sql)
                 .bind(page.after.map_or(Uuid::max(), |after| after.0))
                 .bind(i64::from(page.limit));
@@ -115,7 +115,7 @@ impl Queries for PostgresStore {
     }
 
     async fn checkpoint(&self, id: CheckpointId) -> Result<Option<CheckpointRow>, StoreError> {
-        with(&self.readers, async |connection| {
+        self.with(&self.readers, async |connection| {
             let row: Option<CheckpointColumns> = query_as(include_str!("sql/checkpoint.sql"))
                 .bind(id.0)
                 .fetch_optional(connection)
@@ -138,7 +138,7 @@ impl Queries for PostgresStore {
         };
         let end = (Timestamp(i64::MAX), CheckpointId(Uuid::max()));
         let (at, id) = page.after.unwrap_or(end);
-        with(&self.readers, async |connection| {
+        self.with(&self.readers, async |connection| {
             let mut query = query_as::<_, CheckpointColumns>(sql)
                 .bind(at.0)
                 .bind(id.0)
@@ -160,7 +160,7 @@ impl Queries for PostgresStore {
         workflow: &WorkflowId,
         version: Option<Version>,
     ) -> Result<Option<StoredDefinition>, StoreError> {
-        with(&self.readers, async |connection| {
+        self.with(&self.readers, async |connection| {
             let query = match version {
                 None => query_as(include_str!("sql/definition_latest.sql")).bind(workflow.as_str()),
                 Some(version) => query_as(include_str!("sql/definition.sql"))
@@ -177,7 +177,7 @@ impl Queries for PostgresStore {
     }
 
     async fn latest_version(&self, workflow: &WorkflowId) -> Result<Option<Version>, StoreError> {
-        with(&self.readers, async |connection| {
+        self.with(&self.readers, async |connection| {
             let version: Option<i64> = query_scalar(include_str!("sql/latest_version.sql"))
                 .bind(workflow.as_str())
                 .fetch_one(connection)
@@ -195,7 +195,7 @@ impl Queries for PostgresStore {
         &self,
         page: Page<WorkflowId>,
     ) -> Result<Vec<StoredDefinition>, StoreError> {
-        with(&self.readers, async |connection| {
+        self.with(&self.readers, async |connection| {
             let rows: Vec<DefinitionRow> = query_as(include_str!("sql/definitions.sql"))
                 .bind(page.after.as_ref().map_or("", WorkflowId::as_str))
                 .bind(i64::from(page.limit))
@@ -212,7 +212,7 @@ impl Queries for PostgresStore {
         workflow: &WorkflowId,
         page: Page<Version>,
     ) -> Result<Vec<StoredDefinition>, StoreError> {
-        with(&self.readers, async |connection| {
+        self.with(&self.readers, async |connection| {
             let rows: Vec<DefinitionRow> = query_as(include_str!("sql/versions.sql"))
                 .bind(workflow.as_str())
                 .bind(page.after.map_or(i64::MAX, |after| after.0.into()))
@@ -226,7 +226,7 @@ impl Queries for PostgresStore {
     }
 
     async fn workflow_count(&self) -> Result<u64, StoreError> {
-        with(&self.readers, async |connection| {
+        self.with(&self.readers, async |connection| {
             let count: i64 = query_scalar(include_str!("sql/workflow_count.sql"))
                 .fetch_one(connection)
                 .await

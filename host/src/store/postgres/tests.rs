@@ -1,5 +1,6 @@
 //! What only PostgreSQL has: hosts that share it, plans, rights.
 
+mod lost;
 mod refusals;
 
 use std::{sync::Arc, time::Duration};
@@ -14,7 +15,7 @@ use crate::{
         conformance::{
             TestDatabase, conformance,
             examples::{execution, host, host_id, lines},
-            open, prepared,
+            model, open, prepared,
         },
     },
     workflow::Command,
@@ -31,6 +32,19 @@ fn fresh() -> Database {
 }
 
 conformance!(fresh);
+
+/// The same operations, one after the other on both databases, each compared with the model.
+#[test]
+fn both_databases_do_the_same() {
+    let file = || tempfile::tempdir().unwrap();
+    model::both_agree_with_the_model(fresh, file);
+}
+
+impl TestDatabase for tempfile::TempDir {
+    fn url(&self) -> String {
+        format!("sqlite://{}", self.path().join("test.db").display())
+    }
+}
 
 const HOUR: Duration = Duration::from_hours(1);
 

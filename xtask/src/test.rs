@@ -19,7 +19,7 @@ use crate::{
 /// enough for every day. The seed is another one each time, and is printed.
 const KILLS: u32 = 8;
 
-/// Tells the tests through HTTP which database to run on; without it, SQLite.
+/// Tells the tests through HTTP which database to run on; without it, `SQLite`.
 const DATABASE_VARIABLE: &str = "PHASEWRIGHT_TEST_DATABASE";
 
 /// What is verified for how many minutes: two together, because this runs often; a long run is for

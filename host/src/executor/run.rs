@@ -264,11 +264,12 @@ impl Run {
         });
     }
 
-    /// Has another host written meanwhile? An actor that does not own the execution only
-    /// thinks it knows what it is: what it writes is refused if not, but an answer that
-    /// writes nothing has to be checked.
+    /// Has another host written meanwhile? An actor only thinks that it knows what the
+    /// execution is, and that it owns it: what it writes is refused if not, but an answer
+    /// that writes nothing has to be checked. What is queued is checked by its commit.
     async fn is_stale(&mut self) -> bool {
-        if self.owner == Some(self.host) || self.published < self.execution.version {
+        let is_shared = self.shared.store.cluster().is_some();
+        if !is_shared || self.published < self.execution.version {
             return self.is_stale;
         }
         let stored = self

@@ -152,8 +152,8 @@ fn throughput(hosts: &[&Host], time: Duration) -> Result<f64> {
 
 /// Statements and processor time of a host that nobody asks for anything.
 fn idle(rig: &Rig, host: &Host, time: Duration) -> Result<Value> {
-    // What the load has left behind is over by then.
-    sleep(Duration::from_secs(8));
+    // A server process tells its numbers up to ten seconds late.
+    sleep(Duration::from_secs(15));
     let statements = || -> Result<f64> {
         let sql = "SELECT pg_stat_clear_snapshot(), xact_commit + xact_rollback \
                    FROM pg_stat_database WHERE datname = current_database()";

@@ -45,6 +45,20 @@ enum Command {
     Db(db::Db),
 }
 
+/// Where the state is.
+#[derive(Debug, Args)]
+struct DatabaseArgs {
+    /// Database: `sqlite://FILE` or `postgres://USER:PASSWORD@HOST:PORT/DATABASE`
+    #[arg(
+        long = "database",
+        value_name = "URL",
+        env = "DATABASE_URL",
+        default_value = "sqlite://phasewright.db",
+        hide_env_values = true
+    )]
+    url: String,
+}
+
 /// Where the phases are.
 #[derive(Debug, Args)]
 struct PhaseArgs {

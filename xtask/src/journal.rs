@@ -1,9 +1,33 @@
-//! What the journal of an execution proves: it has no gaps, and no output was computed twice.
+//! The journal of an execution: read page by page, and what it proves: it has no gaps, and no
+//! output was computed twice.
 
 use std::collections::HashMap;
 
 use anyhow::{Result, bail};
 use serde_json::Value;
+
+/// Events in one page.
+const PAGE: usize = 1000;
+
+/// All events of an execution after this one. `get` reads a path of the interface.
+pub fn read<E>(
+    execution: &str,
+    mut after: u64,
+    mut get: impl FnMut(&str) -> Result<Value, E>,
+) -> Result<Vec<Value>, E> {
+    let mut events = Vec::new();
+    loop {
+        let path = format!("/api/executions/{execution}/events?after={after}&limit={PAGE}");
+        let mut page = get(&path)?;
+        if let Value::Array(items) = page["items"].take() {
+            events.extend(items);
+        }
+        match page["next"].as_u64() {
+            Some(next) => after = next,
+            None => return Ok(events),
+        }
+    }
+}
 
 /// A node, or one item of it.
 type Slot = (String, Option<u64>);

@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 use clap::{Args, Subcommand};
 use serde_json::json;
 
-use super::show;
+use super::{DatabaseArgs, show};
 use crate::store;
 
 #[derive(Debug, Subcommand)]
@@ -17,15 +17,8 @@ pub(super) enum Db {
 
 #[derive(Debug, Args)]
 pub(super) struct Stats {
-    /// Database: `sqlite://FILE` or `postgres://USER:PASSWORD@HOST:PORT/DATABASE`
-    #[arg(
-        long,
-        value_name = "URL",
-        env = "DATABASE_URL",
-        default_value = "sqlite://phasewright.db",
-        hide_env_values = true
-    )]
-    database: String,
+    #[command(flatten)]
+    database: DatabaseArgs,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -34,7 +27,7 @@ pub(super) struct Stats {
 impl Db {
     pub(super) async fn run(self) -> Result<ExitCode> {
         let Self::Stats(Stats { database, json }) = self;
-        let sizes = store::sizes(&database).await;
+        let sizes = store::sizes(&database.url).await;
         let sizes = sizes.context("failed to look into the database")?;
         let tables: Vec<_> = (sizes.tables.iter())
             .map(|table| json!({"table": table.name, "rows": table.rows, "bytes": table.bytes}))

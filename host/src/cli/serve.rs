@@ -7,7 +7,7 @@ use clap::Args;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::info;
 
-use super::PhaseArgs;
+use super::{DatabaseArgs, PhaseArgs};
 use crate::{
     app::{App, Config},
     contract::Engine,
@@ -22,15 +22,8 @@ pub(super) struct Serve {
     /// Address to listen on; port 0 takes a free one
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8080")]
     listen: String,
-    /// Database: `sqlite://FILE` or `postgres://USER:PASSWORD@HOST:PORT/DATABASE`
-    #[arg(
-        long,
-        value_name = "URL",
-        env = "DATABASE_URL",
-        default_value = "sqlite://phasewright.db",
-        hide_env_values = true
-    )]
-    database: String,
+    #[command(flatten)]
+    database: DatabaseArgs,
     /// Spin manifest with the endpoint components
     #[arg(long, value_name = "FILE", default_value = "spin.toml")]
     app: PathBuf,
@@ -72,7 +65,7 @@ impl Serve {
     pub(super) async fn run(self) -> Result<ExitCode> {
         let manifest = Manifest::read(&self.app).context("failed to read the application")?;
         let config = Config {
-            database: self.database,
+            database: self.database.url,
             hosting: Hosting {
                 lease: Duration::from_secs(self.lease_seconds),
                 crashes_max: self.max_crashes,

@@ -184,12 +184,7 @@ impl Report {
 
     /// The bytes of an artifact, as soon as it is durable.
     async fn read(&self, reference: ArtifactRef, version: u64) -> Result<Artifact, String> {
-        let mut durable = self.durable.clone();
-        let is_settled =
-            |durable: &Durable| durable.version >= version || durable.failure.is_some();
-        if durable.wait_for(is_settled).await.is_err() {
-            return Err(GONE.to_owned());
-        }
+        settled(self.durable.clone(), version).await?;
         match self.shared.store.blob(reference.digest).await {
             Ok(Some(data)) => Ok(Artifact { reference, data }),
             Ok(None) => Err(format!("the bytes of {} are gone", reference.name)),
@@ -242,15 +237,20 @@ impl AttemptHost for Report {
 
 /// Waits until a version is durable. After a failed commit nothing may have an effect any more,
 /// even if that version is durable: somebody else may have taken the execution over.
-async fn may_have_effects(
-    mut durable: watch::Receiver<Durable>,
-    version: u64,
-) -> Result<(), String> {
-    let is_settled = |durable: &Durable| durable.version >= version || durable.failure.is_some();
-    match durable.wait_for(is_settled).await {
-        Ok(durable) if durable.failure.is_none() => Ok(()),
-        _ => Err(GONE.to_owned()),
+async fn may_have_effects(durable: watch::Receiver<Durable>, version: u64) -> Result<(), String> {
+    match settled(durable, version).await?.failure {
+        None => Ok(()),
+        Some(_) => Err(GONE.to_owned()),
     }
+}
+
+/// Waits until a version is durable, or never will be.
+async fn settled(mut durable: watch::Receiver<Durable>, version: u64) -> Result<Durable, String> {
+    let is_settled = |durable: &Durable| durable.version >= version || durable.failure.is_some();
+    let settled = durable.wait_for(is_settled).await;
+    settled
+        .map(|durable| durable.clone())
+        .map_err(|_| GONE.to_owned())
 }
 
 #[cfg(test)]

@@ -61,9 +61,8 @@ impl Library {
     pub(super) async fn entry(
         &self,
         workflow: &WorkflowId,
-        version: Option<Version>,
+        mut version: Option<Version>,
     ) -> Result<Option<Arc<Entry>>, StoreError> {
-        let mut version = version;
         if version.is_none() && self.store.cluster().is_some() {
             // Another host may have stored a newer one just now.
             version = self.store.queries().latest_version(workflow).await?;

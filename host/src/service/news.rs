@@ -12,8 +12,9 @@ use crate::{
 /// from which no word has come.
 const PAUSE: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(2));
 
-/// Waits until there is news of an execution beyond the version that is known. What happens on this host is told at once,
-/// what happens on others usually too; that may be lost, so they are looked at as well.
+/// Waits until there is news of an execution beyond the version that is known. What
+/// happens on this host is told at once, what happens on others usually too; that may be
+/// lost, so they are looked at as well.
 pub(super) async fn news(
     subscription: &mut Subscription,
     store: &dyn Store,

@@ -263,6 +263,15 @@ impl KeyedRow {
     }
 }
 
+/// Who has the key that a refused start wanted.
+#[derive(Debug, Clone, FromRow)]
+pub(super) struct KeyTaken {
+    /// Of the start among the appends.
+    pub position: i64,
+    #[sqlx(flatten)]
+    pub by: KeyedRow,
+}
+
 /// A row of `definitions`.
 #[derive(Debug, Clone, FromRow)]
 pub(super) struct DefinitionRow {
@@ -307,6 +316,23 @@ pub(super) fn plain(text: &str) -> String {
 /// An id from its 16 bytes.
 pub(super) fn decode_id(bytes: &[u8]) -> Result<Uuid, StoreError> {
     Uuid::from_slice(bytes).map_err(|_| corrupt("an id", format!("{bytes:?}")))
+}
+
+/// The executions with these ids.
+pub(super) fn decode_executions(ids: &[Vec<u8>]) -> Result<Vec<ExecutionId>, StoreError> {
+    ids.iter()
+        .map(|id| decode_id(id).map(ExecutionId))
+        .collect()
+}
+
+/// The number of a version of `workflow`.
+pub(super) fn decode_version(
+    workflow: &WorkflowId,
+    version: Option<i64>,
+) -> Result<Option<Version>, StoreError> {
+    let version = version.map(number).transpose();
+    let version = version.map_err(|reason| corrupt(format!("workflow {workflow}"), reason))?;
+    Ok(version.map(Version))
 }
 
 /// Something stored cannot be read.

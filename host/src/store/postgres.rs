@@ -34,7 +34,7 @@ use tokio::{sync::Mutex, time::timeout};
 
 use super::{
     Append, Appended, Cluster, HostId, Journal, Keep, NewDefinition, PutDefinition, Queries, Store,
-    StoreError, codec::decode_id,
+    StoreError, codec::decode_executions,
 };
 use crate::workflow::{Digest, ExecutionId, Recorded, Timestamp};
 use error::{unavailable, uncertain};
@@ -161,9 +161,7 @@ impl Store for PostgresStore {
                 .fetch_all(connection)
                 .await
                 .map_err(unavailable)?;
-            ids.iter()
-                .map(|id| decode_id(id).map(ExecutionId))
-                .collect()
+            decode_executions(&ids)
         })
         .await
     }

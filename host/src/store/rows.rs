@@ -169,15 +169,27 @@ pub struct StoredDefinition {
 }
 
 impl NewDefinition {
-    /// The row that it becomes. Its texts are plain text columns, without NUL.
-    pub(super) fn stored_as(self, version: Version) -> StoredDefinition {
-        StoredDefinition {
+    /// The row to store after the latest one; the answer instead when there is nothing to
+    /// store. Its texts are plain text columns, without NUL.
+    pub(super) fn after(
+        self,
+        latest: Option<StoredDefinition>,
+        expected: Option<u32>,
+    ) -> Result<StoredDefinition, PutDefinition> {
+        let version = latest.as_ref().map_or(0, |latest| latest.version.0);
+        if expected.is_some_and(|expected| expected != version) {
+            return Err(PutDefinition::Stale(version));
+        }
+        if let Some(latest) = latest.filter(|latest| latest.document == self.document) {
+            return Err(PutDefinition::Stored(latest));
+        }
+        Ok(StoredDefinition {
             workflow: self.workflow,
-            version,
+            version: Version(version + 1),
             name: plain(&self.name),
             description: plain(&self.description),
             document: self.document,
             created_at: self.at,
-        }
+        })
     }
 }

@@ -7,7 +7,7 @@ use fastrand::Rng;
 use serde_json::{Value, json};
 
 use super::load::rounded_ms;
-use crate::{client::Client, host::Host, shell::say};
+use crate::{client::Client, host::Host, journal, shell::say};
 
 /// Nodes of a small and of a large definition.
 const SMALL: usize = 100;
@@ -18,9 +18,6 @@ const RATIO_MAX: f64 = 2.0;
 
 /// Nodes that run of each definition in all: one run of a small one says little.
 const NODES_RUN: usize = 20_000;
-
-/// Events in one page of a journal.
-const PAGE: usize = 1000;
 
 /// Where random graphs come from, always the same.
 const SEED: u64 = 7;
@@ -158,7 +155,7 @@ fn once(client: &Client, id: &str, document: &Value, count: usize, took: &mut To
     let execution_id = execution["execution_id"].as_str().unwrap_or_default();
     let path = format!("/api/executions/{execution_id}");
     let shown = client.get(&path)?;
-    let events = read_journal(client, &path)?;
+    let events = journal::read(execution_id, 0, |path| client.get(path))?.len();
     took.read += clock.elapsed();
     let nodes = shown["nodes"].as_array().map_or(0, Vec::len);
     if nodes != count || events != 2 * count + 2 {
@@ -166,17 +163,4 @@ fn once(client: &Client, id: &str, document: &Value, count: usize, took: &mut To
     }
     took.nodes += u32::try_from(count)?;
     Ok(())
-}
-
-/// Gives how many events there are.
-fn read_journal(client: &Client, path: &str) -> Result<usize> {
-    let (mut count, mut after) = (0, 0);
-    loop {
-        let page = client.get(&format!("{path}/events?after={after}&limit={PAGE}"))?;
-        count += page["items"].as_array().map_or(0, Vec::len);
-        match page["next"].as_u64() {
-            Some(next) => after = next,
-            None => return Ok(count),
-        }
-    }
 }

@@ -22,9 +22,6 @@ pub const WORKFLOW: &str = "delay_triage";
 /// The node and the name of the artifact that is the report.
 const REPORT: (&str, &str) = ("report", "report.md");
 
-/// Events in one page of a journal.
-const PAGE_EVENTS: usize = 1000;
-
 /// What the demo needs.
 pub struct Story {
     input: Value,
@@ -97,7 +94,7 @@ impl Story {
             error: execution["error"].as_str().map(str::to_owned),
             output: execution["output"].clone(),
             report,
-            events: read_journal(session, &id)?,
+            events: journal::read(&id, 0, |path| session.call(|client| client.get(path)))?,
             execution_id: id,
             took,
             added: reviewer.added.take(),
@@ -180,22 +177,6 @@ fn read_report(session: &mut Session, id: &str) -> Result<String> {
         return Ok(String::new());
     }
     session.call(|client| client.text(&format!("{path}/{node}/{name}")))
-}
-
-fn read_journal(session: &mut Session, id: &str) -> Result<Vec<Value>> {
-    let mut events = Vec::new();
-    let mut after = Value::from(0);
-    loop {
-        let path = format!("/api/executions/{id}/events?after={after}&limit={PAGE_EVENTS}");
-        let mut page = session.call(|client| client.get(&path))?;
-        if let Value::Array(items) = page["items"].take() {
-            events.extend(items);
-        }
-        after = page["next"].take();
-        if after.is_null() {
-            return Ok(events);
-        }
-    }
 }
 
 fn text(value: &Value) -> String {

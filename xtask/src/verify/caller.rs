@@ -10,13 +10,13 @@ use fastrand::Rng;
 use serde_json::Value;
 
 use super::fleet::Fleet;
-use crate::client::{CallError, Client};
+use crate::{
+    client::{CallError, Client},
+    journal,
+};
 
 /// How long nobody may have an answer: longer than any outage that is made here.
 const UNANSWERED_MAX: Duration = Duration::from_mins(1);
-
-/// Events in one page of a journal.
-const PAGE: usize = 1000;
 
 /// Somebody who calls one host or another.
 pub struct Caller<'f> {
@@ -99,18 +99,7 @@ impl<'f> Caller<'f> {
     }
 
     /// The events of an execution after this one.
-    pub fn journal(&mut self, id: &str, mut after: u64) -> Result<Vec<Value>> {
-        let mut events = Vec::new();
-        loop {
-            let path = format!("/api/executions/{id}/events?after={after}&limit={PAGE}");
-            let mut page = self.get(&path)?;
-            if let Value::Array(items) = page["items"].take() {
-                events.extend(items);
-            }
-            match page["next"].as_u64() {
-                Some(next) => after = next,
-                None => return Ok(events),
-            }
-        }
+    pub fn journal(&mut self, id: &str, after: u64) -> Result<Vec<Value>> {
+        journal::read(id, after, |path| self.get(path))
     }
 }

@@ -74,15 +74,18 @@ impl Run {
                 Some(start) => start,
                 None => match Self::load(shared, id, sender).await {
                     Ok(Loaded::Here(run, step)) => (*run, step, None),
+                    // Nobody can ask here any more.
                     Ok(Loaded::Elsewhere) => {
-                        return Self::refuse(wakes, || CommandError::Elsewhere);
+                        wakes.close();
+                        return Self::refuse(wakes, &CommandError::Elsewhere);
                     }
                     Ok(Loaded::Missing) => {
-                        return Self::refuse(wakes, || CommandError::NotFound(id));
+                        wakes.close();
+                        return Self::refuse(wakes, &CommandError::NotFound(id));
                     }
                     Err(error) => {
                         warn!(execution.id = %id, %error, "failed to load the execution; trying again");
-                        Self::refuse_queued(wakes, &error);
+                        Self::refuse(wakes, &CommandError::Store(error));
                         if *shared.stop.borrow() {
                             return;
                         }
@@ -166,21 +169,11 @@ impl Run {
         }
     }
 
-    /// Tells whoever asks that there is nothing to ask here.
-    fn refuse(wakes: &mut mpsc::Receiver<Wake>, why: impl Fn() -> CommandError) {
-        wakes.close();
+    /// Tells whoever has asked why there is no answer.
+    fn refuse(wakes: &mut mpsc::Receiver<Wake>, why: &CommandError) {
         while let Ok(wake) = wakes.try_recv() {
             if let Wake::Command { reply, .. } = wake {
-                let _ = reply.send(Err(why()));
-            }
-        }
-    }
-
-    /// Tells whoever asks that the store does not answer.
-    fn refuse_queued(wakes: &mut mpsc::Receiver<Wake>, error: &StoreError) {
-        while let Ok(wake) = wakes.try_recv() {
-            if let Wake::Command { reply, .. } = wake {
-                let _ = reply.send(Err(CommandError::Store(error.clone())));
+                let _ = reply.send(Err(why.clone()));
             }
         }
     }

@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, HashSet};
 
 use sqlx::{
-    Arguments, Encode, FromRow, PgConnection, Postgres, Type, postgres::PgArguments, query_as,
+    Arguments, Encode, PgConnection, Postgres, Type, postgres::PgArguments, query_as,
     query_scalar_with,
 };
 use uuid::Uuid;
@@ -16,7 +16,7 @@ use super::error::{unavailable, uncertain};
 use crate::{
     store::{
         Append, Appended, CheckpointRow, StoreError,
-        codec::{CODEC, KeyedRow, encode_answer, encode_checkpoint, encode_event, plain},
+        codec::{CODEC, KeyTaken, encode_answer, encode_checkpoint, encode_event, plain},
     },
     workflow::{Digest, NodeId, Timestamp},
 };
@@ -292,14 +292,6 @@ impl Answers {
         add(arguments, self.id)?;
         add(arguments, self.answer)
     }
-}
-
-/// Who has the key that a refused start wanted.
-#[derive(FromRow)]
-struct KeyTaken {
-    position: i64,
-    #[sqlx(flatten)]
-    by: KeyedRow,
 }
 
 /// What became of each append, when not all are accepted.

@@ -11,8 +11,8 @@ use crate::{
         CheckpointFilter, CheckpointRow, CheckpointStatus, ExecutionFilter, Journal, Keyed, Page,
         Queries, StoreError, StoredDefinition, Summary,
         codec::{
-            CheckpointColumns, DefinitionRow, EventRow, JournalRow, KeyedRow, SummaryRow, corrupt,
-            whole,
+            CheckpointColumns, DefinitionRow, EventRow, JournalRow, KeyedRow, SummaryRow,
+            decode_version, whole,
         },
     },
     workflow::{CheckpointId, ExecutionId, Recorded, Timestamp, Version, WorkflowId},
@@ -183,10 +183,7 @@ impl Queries for PostgresStore {
                 .fetch_one(connection)
                 .await
                 .map_err(unavailable)?;
-            let version = version.map(u32::try_from).transpose();
-            let version =
-                version.map_err(|error| corrupt(format!("workflow {workflow}"), error))?;
-            Ok(version.map(Version))
+            decode_version(workflow, version)
         })
         .await
     }

@@ -12,7 +12,7 @@ use std::collections::{HashMap, HashSet};
 
 use futures::StreamExt;
 use serde::Serialize;
-use sqlx::{Either, Executor, FromRow, Row, SqliteConnection, query, query_as, query_scalar};
+use sqlx::{Either, Executor, Row, SqliteConnection, query, query_as, query_scalar};
 use uuid::Uuid;
 
 use super::{
@@ -23,7 +23,7 @@ use super::{
 use crate::{
     store::{
         Append, Appended, StoreError,
-        codec::{CODEC, KeyedRow, decode_id, encode_checkpoint, encode_event, plain},
+        codec::{CODEC, KeyTaken, decode_id, encode_checkpoint, encode_event, plain},
     },
     workflow::{ExecutionId, NodeId, Timestamp},
 };
@@ -155,14 +155,6 @@ fn advance_row(append: &Append) -> Advance<'_> {
         append.crashes,
         append.keep_days,
     )
-}
-
-/// Who has the key that a refused start wanted.
-#[derive(FromRow)]
-struct KeyTaken {
-    position: i64,
-    #[sqlx(flatten)]
-    by: KeyedRow,
 }
 
 /// What became of each append, when not all are accepted.

@@ -3,12 +3,9 @@
 use sqlx::{Connection, SqliteConnection, query, query_as};
 
 use super::error::unavailable;
-use crate::{
-    store::{
-        NewDefinition, PutDefinition, StoreError,
-        codec::{DefinitionRow, encode_document},
-    },
-    workflow::Version,
+use crate::store::{
+    NewDefinition, PutDefinition, StoreError,
+    codec::{DefinitionRow, encode_document},
 };
 
 /// In one transaction: looks at the latest version, and adds the next one.
@@ -27,16 +24,13 @@ pub(super) async fn put(
         .await
         .map_err(unavailable)?;
     let latest = latest.map(DefinitionRow::decode).transpose()?;
-    let version = latest.as_ref().map_or(0, |latest| latest.version.0);
-    if expected.is_some_and(|expected| expected != version) {
-        transaction.rollback().await.map_err(unavailable)?;
-        return Ok(PutDefinition::Stale(version));
-    }
-    if let Some(latest) = latest.filter(|latest| latest.document == new.document) {
-        transaction.rollback().await.map_err(unavailable)?;
-        return Ok(PutDefinition::Stored(latest));
-    }
-    let stored = new.stored_as(Version(version + 1));
+    let stored = match new.after(latest, expected) {
+        Ok(stored) => stored,
+        Err(answer) => {
+            transaction.rollback().await.map_err(unavailable)?;
+            return Ok(answer);
+        }
+    };
     query(include_str!("sql/put_definition.sql"))
         .bind(stored.workflow.as_str())
         .bind(stored.version.0)

@@ -5,7 +5,7 @@ use sqlx::{SqliteConnection, SqlitePool, query, query_scalar};
 
 use super::{error::unavailable, read::bytes};
 use crate::{
-    store::{HostId, StoreError, codec::decode_id},
+    store::{HostId, StoreError, codec::decode_executions},
     workflow::{ExecutionId, Timestamp},
 };
 
@@ -31,9 +31,7 @@ pub(super) async fn claim(
         .fetch_all(connection)
         .await
         .map_err(unavailable)?;
-    ids.iter()
-        .map(|id| decode_id(id).map(ExecutionId))
-        .collect()
+    decode_executions(&ids)
 }
 
 pub(super) async fn take(

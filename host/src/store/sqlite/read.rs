@@ -11,8 +11,8 @@ use crate::{
         CheckpointFilter, CheckpointRow, ExecutionFilter, Journal, Keyed, Page, Queries,
         StoreError, StoredDefinition, Summary,
         codec::{
-            CheckpointColumns, DefinitionRow, EventRow, JournalRow, KeyedRow, SummaryRow, corrupt,
-            whole,
+            CheckpointColumns, DefinitionRow, EventRow, JournalRow, KeyedRow, SummaryRow,
+            decode_version, whole,
         },
     },
     workflow::{CheckpointId, ExecutionId, Recorded, Timestamp, Version, WorkflowId},
@@ -160,9 +160,7 @@ impl Queries for SqliteStore {
             .fetch_one(&self.readers)
             .await
             .map_err(unavailable)?;
-        let version = version.map(u32::try_from).transpose();
-        let version = version.map_err(|error| corrupt(format!("workflow {workflow}"), error))?;
-        Ok(version.map(Version))
+        decode_version(workflow, version)
     }
 
     async fn definitions(

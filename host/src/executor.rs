@@ -191,9 +191,13 @@ impl Executor {
             key: new.key,
             reply,
         };
-        if self.shared.room() > 0 {
-            self.shared.register(new.id, begin);
+        let is_busy = self.shared.room() == 0;
+        let left = if is_busy {
+            Some(begin)
         } else {
+            self.shared.register(new.id, begin).err()
+        };
+        if let Some(begin) = left {
             tokio::spawn(Run::leave_adrift(self.shared.clone(), begin));
         }
         answer.await.unwrap_or(Err(CommandError::Stopping))
@@ -275,7 +279,7 @@ impl Executor {
                 None => self
                     .shared
                     .register(id, Begin::Load)
-                    .ok_or(CommandError::Full)?,
+                    .map_err(|_| CommandError::Full)?,
             };
             let (reply, answer) = oneshot::channel();
             let wake = Wake::Command {
@@ -304,21 +308,25 @@ impl Shared {
             .cloned()
     }
 
-    /// Starts the actor of an execution; none when there are too many. An actor
-    /// that is there already gets nothing of `begin`.
-    fn register(self: &Arc<Self>, id: ExecutionId, begin: Begin) -> Option<mpsc::Sender<Wake>> {
+    /// Starts the actor of an execution; gives `begin` back when there are too many. An
+    /// actor that is there already gets nothing of it.
+    fn register(
+        self: &Arc<Self>,
+        id: ExecutionId,
+        begin: Begin,
+    ) -> Result<mpsc::Sender<Wake>, Begin> {
         let mut runs = self.runs.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(run) = runs.get(&id) {
-            return Some(run.clone());
+            return Ok(run.clone());
         }
         if runs.len() >= EXECUTIONS_MAX {
-            return None;
+            return Err(begin);
         }
         let (sender, wakes) = mpsc::channel(WAKES_MAX);
         runs.insert(id, sender.clone());
         drop(runs);
         tokio::spawn(Run::host(self.clone(), id, sender.clone(), wakes, begin));
-        Some(sender)
+        Ok(sender)
     }
 
     fn forget(&self, id: ExecutionId) {

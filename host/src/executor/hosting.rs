@@ -139,7 +139,7 @@ impl Shared {
             info!(executions = ids.len(), "taking on executions");
         }
         for id in &ids {
-            if self.register(*id, Begin::Load).is_none() {
+            if self.register(*id, Begin::Load).is_err() {
                 // New starts have taken the room meanwhile: somebody else's, or for later.
                 self.store.release(host, *id).await?;
             }

@@ -136,7 +136,7 @@ impl Shared {
                 shared: self.clone(),
             };
             // Where there is no room now there is when it is delivered again.
-            if let Some(run) = self.register(signal.execution, Begin::Load) {
+            if let Ok(run) = self.register(signal.execution, Begin::Load) {
                 let _ = run.try_send(Wake::Signal {
                     delivery,
                     command: signal.command,

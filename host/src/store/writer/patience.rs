@@ -49,6 +49,13 @@ pub(super) async fn commit(
         if *closing.borrow() {
             let until = *give_up.get_or_insert_with(|| Instant::now() + CLOSING_PATIENCE);
             if Instant::now() >= until {
+                // What was uncertain once is not known to have failed.
+                let error = match error {
+                    StoreError::Unavailable(reason) if is_uncertain => {
+                        StoreError::Uncertain(reason)
+                    }
+                    error => error,
+                };
                 return batch.settle(Err(error));
             }
         }

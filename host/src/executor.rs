@@ -17,6 +17,7 @@ mod hosting;
 mod inbox;
 mod lease;
 mod mail;
+mod progress;
 mod run;
 
 pub use command::{CommandError, Started};
@@ -48,6 +49,7 @@ use crate::{
 use finished::Finished;
 use lease::Lease;
 use mail::Mail;
+use progress::Untold;
 use run::{Begin, Run, Wake};
 
 /// Executions in memory at a time. What is started beyond that stays in the store until
@@ -119,6 +121,7 @@ pub(crate) struct Shared {
     /// Other hosts on the same database.
     peers: watch::Sender<u32>,
     mail: Mail,
+    untold: Untold,
     finished: Finished,
     /// There is something to take on or to deliver.
     work: Notify,
@@ -164,6 +167,7 @@ impl Executor {
             attempts: watch::Sender::new(0),
             peers: watch::Sender::new(0),
             mail: Mail::default(),
+            untold: Untold::default(),
             finished: Finished::default(),
             work: Notify::new(),
             stop: watch::Sender::new(false),

@@ -10,6 +10,7 @@ mod definitions;
 mod executions;
 mod follow;
 mod health;
+mod latest;
 mod library;
 mod news;
 mod parameters;

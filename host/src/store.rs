@@ -190,8 +190,6 @@ pub trait Queries: Send + Sync {
         workflow: &WorkflowId,
         version: Option<Version>,
     ) -> Result<Option<StoredDefinition>, StoreError>;
-    /// The number of the latest version of a workflow; none when there is no such workflow.
-    async fn latest_version(&self, workflow: &WorkflowId) -> Result<Option<Version>, StoreError>;
     /// The latest version of each workflow, by id.
     async fn definitions(
         &self,

@@ -55,6 +55,7 @@ impl Shared {
                 self.keep_lease(),
                 self.take_on(),
                 self.listen(),
+                self.tell(),
                 self.expire()
             );
         };

@@ -7,6 +7,7 @@ use std::{
 
 use async_trait::async_trait;
 
+use super::latest::Latest;
 use crate::{
     contract, executor,
     plugin::{PhaseRunner, Schema},
@@ -20,6 +21,7 @@ const DEFINITIONS_MAX: usize = 256;
 /// The definitions of the store, read once.
 pub struct Library {
     store: Arc<dyn Store>,
+    latest: Latest,
     shelf: Mutex<Shelf>,
 }
 
@@ -44,6 +46,7 @@ impl Library {
     pub fn new(store: Arc<dyn Store>) -> Self {
         Self {
             store,
+            latest: Latest::default(),
             shelf: Mutex::default(),
         }
     }
@@ -63,9 +66,12 @@ impl Library {
         workflow: &WorkflowId,
         mut version: Option<Version>,
     ) -> Result<Option<Arc<Entry>>, StoreError> {
-        if version.is_none() && self.store.cluster().is_some() {
+        if version.is_none()
+            && let Some(cluster) = self.store.cluster()
+        {
             // Another host may have stored a newer one just now.
-            version = self.store.queries().latest_version(workflow).await?;
+            let ask = async |workflows: &[WorkflowId]| cluster.latest_versions(workflows).await;
+            version = self.latest.version(workflow, ask).await?;
         }
         if let Some(entry) = self.on_shelf(workflow, version) {
             return Ok(Some(entry));

@@ -272,6 +272,23 @@ pub(super) struct KeyTaken {
     pub by: KeyedRow,
 }
 
+/// A version of a workflow.
+#[derive(Debug, Clone, FromRow)]
+pub(super) struct VersionRow {
+    workflow: String,
+    version: i64,
+}
+
+impl VersionRow {
+    pub(super) fn decode(self) -> Result<(WorkflowId, Version), StoreError> {
+        let place = format!("workflow {}", self.workflow);
+        let version = number(self.version).map_err(|reason| corrupt(&place, reason))?;
+        let workflow = self.workflow.parse();
+        let workflow = workflow.map_err(|error| corrupt(&place, error))?;
+        Ok((workflow, Version(version)))
+    }
+}
+
 /// A row of `definitions`.
 #[derive(Debug, Clone, FromRow)]
 pub(super) struct DefinitionRow {
@@ -323,16 +340,6 @@ pub(super) fn decode_executions(ids: &[Vec<u8>]) -> Result<Vec<ExecutionId>, Sto
     ids.iter()
         .map(|id| decode_id(id).map(ExecutionId))
         .collect()
-}
-
-/// The number of a version of `workflow`.
-pub(super) fn decode_version(
-    workflow: &WorkflowId,
-    version: Option<i64>,
-) -> Result<Option<Version>, StoreError> {
-    let version = version.map(number).transpose();
-    let version = version.map_err(|reason| corrupt(format!("workflow {workflow}"), reason))?;
-    Ok(version.map(Version))
 }
 
 /// Something stored cannot be read.

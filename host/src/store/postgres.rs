@@ -16,10 +16,7 @@ mod retention;
 mod sizes;
 mod trust;
 
-use std::{
-    sync::atomic::{AtomicBool, Ordering},
-    time::Duration,
-};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -62,8 +59,6 @@ pub struct PostgresStore {
     /// The `application_name` of all connections of this process.
     application: String,
     trust: Trust,
-    /// Are there other hosts? Nobody is told anything if not.
-    has_peers: AtomicBool,
 }
 
 impl PostgresStore {
@@ -114,8 +109,7 @@ impl Store for PostgresStore {
     async fn commit(&self, appends: &[Append]) -> Result<Vec<Appended>, StoreError> {
         let mut place = self.writer.lock().await;
         let mut connection = self.connection(&mut place).await?;
-        let tell = self.has_peers.load(Ordering::Relaxed);
-        let commit = commit::commit(&mut connection, appends, tell);
+        let commit = commit::commit(&mut connection, appends);
         let result = timeout(ANSWER_TIMEOUT, commit)
             .await
             .unwrap_or_else(|_| Err(StoreError::Uncertain(silent(ANSWER_TIMEOUT).to_string())));

@@ -1,7 +1,7 @@
 //! Output commit: events are queued for the disk, and what depends on them waits
 //! here until they are on it.
 
-use std::sync::Arc;
+use std::{mem, sync::Arc};
 
 use bytes::Bytes;
 
@@ -75,7 +75,7 @@ impl Run {
         let append = Append {
             execution: self.execution.id,
             expected,
-            holder: std::mem::replace(&mut self.owner, owner),
+            holder: mem::replace(&mut self.owner, owner),
             owner,
             crashes: self.crashes,
             events,
@@ -117,12 +117,12 @@ impl Run {
         }
         let is_over = self.execution.is_over() && durable.version == self.execution.version;
         if durable.version > self.published {
-            self.published = durable.version;
+            let before = mem::replace(&mut self.published, durable.version);
             let progress = Progress {
                 version: durable.version,
                 is_over,
             };
-            self.shared.events.publish(self.execution.id, progress);
+            self.shared.publish(self.execution.id, before, progress);
         }
         if is_over && !self.waits.is_empty() {
             let execution = Arc::new(self.execution.clone());

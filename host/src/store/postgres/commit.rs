@@ -21,13 +21,12 @@ use crate::{
     workflow::{Digest, NodeId, Timestamp},
 };
 
-/// Commits what can be accepted of `appends`, and tells other hosts if `tell` says so.
+/// Commits what can be accepted of `appends`.
 pub(super) async fn commit(
     connection: &mut PgConnection,
     appends: &[Append],
-    tell: bool,
 ) -> Result<Vec<Appended>, StoreError> {
-    let accepted = write(connection, appends, tell).await?;
+    let accepted = write(connection, appends).await?;
     if accepted.len() == appends.len() {
         return Ok(vec![Appended::Committed; appends.len()]);
     }
@@ -105,7 +104,6 @@ struct Answers {
 async fn write(
     connection: &mut PgConnection,
     appends: &[Append],
-    tell: bool,
 ) -> Result<HashSet<usize>, StoreError> {
     let mut executions = Executions::default();
     let mut events = Events::default();
@@ -132,7 +130,6 @@ async fn write(
     checkpoints.bind(&mut arguments)?;
     blobs.bind(&mut arguments)?;
     answers.bind(&mut arguments)?;
-    add(&mut arguments, tell)?;
     let accepted: Vec<Option<i64>> = query_scalar_with(include_str!("sql/commit.sql"), arguments)
         .fetch_all(connection)
         .await

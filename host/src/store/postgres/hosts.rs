@@ -1,6 +1,6 @@
 //! Leases, and commands between hosts.
 
-use std::{sync::atomic::Ordering, time::Duration};
+use std::{collections::HashMap, time::Duration};
 
 use async_trait::async_trait;
 use futures::stream::BoxStream;
@@ -11,9 +11,13 @@ use super::{
     error::{unavailable, uncertain},
     notices,
 };
-use crate::store::{
-    Answer, Cluster, HostId, Notice, Peers, Signal, SignalId, StoreError,
-    codec::{CODEC, SignalRow, decode_answer, encode_answer, encode_command},
+use crate::{
+    events::Progress,
+    store::{
+        Answer, Cluster, HostId, Notice, Peers, Signal, SignalId, StoreError,
+        codec::{CODEC, SignalRow, VersionRow, decode_answer, encode_answer, encode_command},
+    },
+    workflow::{ExecutionId, Version, WorkflowId},
 };
 
 /// Executions freed in one statement.
@@ -57,7 +61,6 @@ impl Cluster for PostgresStore {
         let Some(Renewed(others, has_lapsed)) = renewed else {
             return Ok(None);
         };
-        self.has_peers.store(others > 0, Ordering::Relaxed);
         let freed = if has_lapsed { self.free().await? } else { 0 };
         Ok(Some(Peers {
             others: others.try_into().unwrap_or(0),
@@ -110,6 +113,32 @@ impl Cluster for PostgresStore {
             })
             .await?;
         answer.map(|answer| decode_answer(&answer)).transpose()
+    }
+
+    async fn latest_versions(
+        &self,
+        workflows: &[WorkflowId],
+    ) -> Result<HashMap<WorkflowId, Version>, StoreError> {
+        let workflows: Vec<_> = workflows.iter().map(WorkflowId::as_str).collect();
+        let rows: Vec<VersionRow> = self
+            .with(&self.readers, async |connection| {
+                query_as(include_str!("sql/latest_versions.sql"))
+                    .bind(workflows)
+                    .fetch_all(connection)
+                    .await
+                    .map_err(unavailable)
+            })
+            .await?;
+        rows.into_iter().map(VersionRow::decode).collect()
+    }
+
+    async fn tell(&self, progress: &[(ExecutionId, Progress)]) -> Result<(), StoreError> {
+        for progress in progress.chunks(notices::PROGRESS_MAX) {
+            let notice = notices::write(progress);
+            self.control(query(include_str!("sql/tell.sql")).bind(notice))
+                .await?;
+        }
+        Ok(())
     }
 
     async fn notices(&self) -> Result<BoxStream<'static, Notice>, StoreError> {

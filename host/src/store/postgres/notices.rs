@@ -16,6 +16,10 @@ use crate::{
 /// As the statements name it.
 const CHANNEL: &str = "phasewright";
 
+/// Executions in one notice, which has fewer than 8000 bytes: an id takes 36, a version 20
+/// and what is between them 3.
+pub(super) const PROGRESS_MAX: usize = 120;
+
 /// Notices until the connection breaks.
 pub(super) async fn listen(
     options: &PgConnectOptions,
@@ -41,6 +45,16 @@ async fn next((pool, mut listener): Listening) -> Option<(Vec<Notice>, Listening
     let told = listener.try_recv().await.ok()??;
     let notices = parse(told.payload());
     Some((notices, (pool, listener)))
+}
+
+/// How far executions are, as `parse` reads it.
+pub(super) fn write(progress: &[(ExecutionId, Progress)]) -> String {
+    let one = |(execution, progress): &(ExecutionId, Progress)| {
+        let end = if progress.is_over { "!" } else { "" };
+        format!("{execution} {}{end}", progress.version)
+    };
+    let all: Vec<_> = progress.iter().map(one).collect();
+    format!("progress {}", all.join(","))
 }
 
 /// The notices in a payload; what a newer version says is not understood and left out.
@@ -78,6 +92,25 @@ fn id(text: &str) -> Option<uuid::Uuid> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn progress_that_is_written_is_read() {
+        let all: Vec<_> = (0..PROGRESS_MAX)
+            .map(|number| {
+                let progress = Progress {
+                    version: u64::MAX,
+                    is_over: number % 2 == 0,
+                };
+                (ExecutionId(uuid::Uuid::from_u128(number as u128)), progress)
+            })
+            .collect();
+        let notice = write(&all);
+        assert!(notice.len() < 8000, "{}", notice.len());
+        let read: Vec<_> = (all.into_iter())
+            .map(|(execution, progress)| Notice::Progress(execution, progress))
+            .collect();
+        assert_eq!(parse(&notice), read);
+    }
 
     #[test]
     fn notices_are_read() {

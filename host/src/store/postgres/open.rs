@@ -1,9 +1,6 @@
 //! Connecting: who is there, may we, which version of the schema.
 
-use std::{
-    sync::atomic::AtomicBool,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use sqlx::{
     ConnectOptions, Connection, Error, PgConnection, PgPool,
@@ -84,7 +81,6 @@ pub(super) async fn open(url: &str) -> Result<PostgresStore, StoreError> {
         options: writing,
         application,
         trust,
-        has_peers: AtomicBool::new(true),
     })
 }
 

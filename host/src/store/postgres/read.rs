@@ -11,8 +11,7 @@ use crate::{
         CheckpointFilter, CheckpointRow, CheckpointStatus, ExecutionFilter, Journal, Keyed, Page,
         Queries, StoreError, StoredDefinition, Summary,
         codec::{
-            CheckpointColumns, DefinitionRow, EventRow, JournalRow, KeyedRow, SummaryRow,
-            decode_version, whole,
+            CheckpointColumns, DefinitionRow, EventRow, JournalRow, KeyedRow, SummaryRow, whole,
         },
     },
     workflow::{CheckpointId, ExecutionId, Recorded, Timestamp, Version, WorkflowId},
@@ -172,18 +171,6 @@ impl Queries for PostgresStore {
                 .await
                 .map_err(unavailable)?;
             row.map(DefinitionRow::decode).transpose()
-        })
-        .await
-    }
-
-    async fn latest_version(&self, workflow: &WorkflowId) -> Result<Option<Version>, StoreError> {
-        self.with(&self.readers, async |connection| {
-            let version: Option<i64> = query_scalar(include_str!("sql/latest_version.sql"))
-                .bind(workflow.as_str())
-                .fetch_one(connection)
-                .await
-                .map_err(unavailable)?;
-            decode_version(workflow, version)
         })
         .await
     }

@@ -3,22 +3,24 @@
 mod lost;
 mod refusals;
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use futures::StreamExt;
 use phasewright_test_postgres::Database;
+use serde_json::json;
 
 use super::*;
 use crate::{
+    events::Progress,
     store::{
         Answer, Notice, Peers, Signal, SignalId,
         conformance::{
             TestDatabase, conformance,
-            examples::{execution, host, host_id, lines},
+            examples::{definition, execution, host, host_id, lines, workflow},
             model, open, prepared,
         },
     },
-    workflow::Command,
+    workflow::{Command, Version},
 };
 
 impl TestDatabase for Database {
@@ -195,23 +197,36 @@ async fn a_command_finds_the_owner_and_its_answer_the_sender() {
 #[tokio::test]
 async fn hosts_hear_how_far_journals_are() {
     let database = fresh();
-    let [(first, me), (second, _)] = two(&database).await;
+    let [(first, _), (second, _)] = two(&database).await;
     let mut heard = cluster(&second).notices().await.unwrap();
-    let appends: Vec<_> = (0..300)
+    let all: Vec<_> = (0..300)
         .map(|number| {
-            let mut append = lines(execution(number), 0, 2, "");
-            append.owner = Some(me);
-            append
+            let progress = Progress {
+                version: number + 1,
+                is_over: number % 2 == 0,
+            };
+            (execution(number.into()), progress)
         })
         .collect();
-    first.commit(&appends).await.unwrap();
-    let mut versions = std::collections::BTreeMap::new();
-    while versions.len() < 300 {
-        if let Some(Notice::Progress(id, progress)) = heard.next().await {
-            versions.insert(id, progress.version);
-        }
+    cluster(&first).tell(&all).await.unwrap();
+    for (id, progress) in all {
+        assert_eq!(heard.next().await, Some(Notice::Progress(id, progress)));
     }
-    assert!(versions.into_values().all(|version| version == 2));
+}
+
+#[tokio::test]
+async fn the_latest_versions_are_those_of_every_host() {
+    let database = fresh();
+    let [(first, _), (second, _)] = two(&database).await;
+    for (name, value) in [("one", 1), ("two", 1), ("two", 2)] {
+        let new = definition(name, json!(value));
+        first.put_definition(new, None).await.unwrap();
+    }
+    let [one, two, none] = ["one", "two", "none"].map(workflow);
+    let asked = [one.clone(), two.clone(), none];
+    let latest = cluster(&second).latest_versions(&asked);
+    let expected = HashMap::from([(one, Version(1)), (two, Version(2))]);
+    assert_eq!(latest.await, Ok(expected));
 }
 
 #[tokio::test]

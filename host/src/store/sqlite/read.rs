@@ -11,8 +11,7 @@ use crate::{
         CheckpointFilter, CheckpointRow, ExecutionFilter, Journal, Keyed, Page, Queries,
         StoreError, StoredDefinition, Summary,
         codec::{
-            CheckpointColumns, DefinitionRow, EventRow, JournalRow, KeyedRow, SummaryRow,
-            decode_version, whole,
+            CheckpointColumns, DefinitionRow, EventRow, JournalRow, KeyedRow, SummaryRow, whole,
         },
     },
     workflow::{CheckpointId, ExecutionId, Recorded, Timestamp, Version, WorkflowId},
@@ -152,15 +151,6 @@ impl Queries for SqliteStore {
             .await
             .map_err(unavailable)?;
         row.map(DefinitionRow::decode).transpose()
-    }
-
-    async fn latest_version(&self, workflow: &WorkflowId) -> Result<Option<Version>, StoreError> {
-        let version: Option<i64> = query_scalar(include_str!("sql/latest_version.sql"))
-            .bind(workflow.as_str())
-            .fetch_one(&self.readers)
-            .await
-            .map_err(unavailable)?;
-        decode_version(workflow, version)
     }
 
     async fn definitions(

@@ -292,7 +292,6 @@ async fn every_query_has_its_index() {
         ("claim", "INDEX executions_adrift"),
         ("claim", "executions_waking (wake_at>? AND wake_at<?)"),
         ("journal", "PRIMARY KEY (id=?)"),
-        ("latest_version", "definitions_1 (workflow=?)"),
         ("leave", "INDEX executions_owned (owner=?)"),
         ("orphan", "INDEX executions_owned"),
         (

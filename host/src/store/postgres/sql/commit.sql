@@ -1,5 +1,5 @@
 -- $1 to $18: appends, one array per column; $19 to $26: events, $27: their codec;
--- $28 to $36: checkpoints; $37 to $40: blobs; $41 to $43: answers; $44: tell other hosts?
+-- $28 to $36: checkpoints; $37 to $40: blobs; $41 to $43: answers.
 -- Gives the positions of the appends that are accepted (and a row for each notice).
 WITH next AS MATERIALIZED (
     SELECT *
@@ -31,7 +31,7 @@ advanced AS (
     WHERE executions.id = next.id
         AND executions.version = next.expected
         AND executions.owner IS NOT DISTINCT FROM next.holder
-    RETURNING next.position, next.id, next.version, next.ended_at
+    RETURNING next.position
 ),
 created AS (
     INSERT INTO executions (
@@ -47,11 +47,9 @@ created AS (
     RETURNING id
 ),
 accepted AS MATERIALIZED (
-    SELECT position, id, version, ended_at, false AS adrift FROM advanced
+    SELECT position, false AS adrift FROM advanced
     UNION ALL
-    SELECT
-        next.position, next.id, next.version, next.ended_at,
-        next.owner IS NULL AND NOT next.waiting AND next.ended_at IS NULL
+    SELECT next.position, next.owner IS NULL AND NOT next.waiting AND next.ended_at IS NULL
     FROM created JOIN next ON next.id = created.id
 ),
 events AS (
@@ -106,18 +104,12 @@ answered AS (
         AND given.position = ANY (ARRAY(SELECT position FROM accepted))
     RETURNING signals.id
 ),
--- A notice has at most 8000 bytes.
+-- Rare on purpose: commits that notify wait for each other, on all hosts, until they are on
+-- disk. How far executions are is told elsewhere.
 told AS (
-    SELECT pg_notify('phasewright', 'progress ' || string_agg(
-        id || ' ' || version || CASE WHEN ended_at IS NULL THEN '' ELSE '!' END, ','
-    ))
-    FROM accepted
-    WHERE $44
-    GROUP BY position / 120
-    UNION ALL
     SELECT pg_notify('phasewright', 'answered ' || id) FROM answered
     UNION ALL
-    SELECT pg_notify('phasewright', 'work') WHERE $44 AND EXISTS (SELECT FROM accepted WHERE adrift)
+    SELECT pg_notify('phasewright', 'work') WHERE EXISTS (SELECT FROM accepted WHERE adrift)
 )
 SELECT position FROM accepted
 UNION ALL

@@ -1,2 +1,0 @@
--- Of workflow $1; null when there is none.
-SELECT max(version) FROM definitions WHERE workflow = $1;

@@ -126,16 +126,16 @@ pub fn measure(setup: &Setup, time: Duration) -> Result<Vec<Value>> {
     ])
 }
 
-/// Executions a second of one host and of two: medians of rounds that take turns, since the
+/// Executions a second when one host of two gets all clients, and when both do: medians of rounds that take turns, since the
 /// database itself is slower while it vacuums or writes a checkpoint.
 fn one_and_two(rig: &Rig, first: &Host, time: Duration) -> Result<(f64, f64)> {
+    let second = rig.setup.start()?;
     let (mut one, mut both) = (Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
         one.push(throughput(&[first], time / 2)?);
-        let second = rig.setup.start()?;
         both.push(throughput(&[first, &second], time / 2)?);
-        second.stop()?;
     }
+    second.stop()?;
     Ok((median(one), median(both)))
 }
 

@@ -227,6 +227,10 @@ fn setups(
             setup.database = server.url("verify");
             let lease = LEASE.as_secs().to_string();
             setup.options = vec!["--lease-seconds".to_owned(), lease];
+            // Hosts are killed so often here that one execution may well see five deaths in a
+            // row that it has not caused; giving up on it would be right, and is not the question.
+            let patience = ["--max-crashes", "1000"].map(str::to_owned);
+            setup.options.extend(patience);
         }
         Ok(setup)
     };

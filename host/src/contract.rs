@@ -22,7 +22,8 @@ use bindings::phasewright::workflow;
 pub use workflow::artifacts::Artifact;
 pub use workflow::catalog::Phase;
 pub use workflow::checkpoints::{
-    Checkpoint, CheckpointStatus, Decision, Filter as CheckpointFilter, Page as CheckpointPage,
+    Checkpoint, CheckpointPosition, CheckpointStatus, Decision, Filter as CheckpointFilter,
+    Page as CheckpointPage,
 };
 pub use workflow::definitions::{Definition, Page as DefinitionPage, Template};
 pub use workflow::events::Event;

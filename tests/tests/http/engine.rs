@@ -15,9 +15,10 @@ use futures::{
     stream::{self, BoxStream},
 };
 use phasewright::contract::{
-    Artifact, Caller, Checkpoint, CheckpointFilter, CheckpointPage, CheckpointStatus, Decision,
-    Definition, DefinitionPage, Engine, Error, Event, Execution, ExecutionFilter, ExecutionPage,
-    ExecutionStatus, Json, PageRequest, Phase, Probe, StartRequest, Summary, Template,
+    Artifact, Caller, Checkpoint, CheckpointFilter, CheckpointPage, CheckpointPosition,
+    CheckpointStatus, Decision, Definition, DefinitionPage, Engine, Error, Event, Execution,
+    ExecutionFilter, ExecutionPage, ExecutionStatus, Json, PageRequest, Phase, Probe, StartRequest,
+    Summary, Template,
 };
 use tokio::time::sleep;
 
@@ -127,6 +128,7 @@ fn checkpoint(id: &str, status: CheckpointStatus) -> Checkpoint {
         execution_id: "e".into(),
         workflow_id: "w".into(),
         node: "n".into(),
+        position: CheckpointPosition::After,
         status,
         title: "Look".into(),
         instructions: None,

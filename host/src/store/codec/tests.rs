@@ -45,10 +45,16 @@ fn version_1_is_frozen() {
 
 #[test]
 fn a_checkpoint_is_frozen() {
-    let row = closed(
+    let mut row = closed(
         checkpoint(checkpoint_id(1), execution(1), NOW),
         CheckpointOutcome::Edited(document(json!("Hi"))),
     );
+    let (_, before) = encode_checkpoint(&row).unwrap();
+    assert!(
+        before.starts_with(r#"{"position":"before","title":"#),
+        "{before}"
+    );
+    row.position = Position::After;
     assert_eq!(
         encode_checkpoint(&row).unwrap(),
         (

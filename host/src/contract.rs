@@ -163,6 +163,16 @@ pub trait Engine: Send + Sync + 'static {
     /// `definitions.templates`
     async fn definitions_templates(&self, caller: Caller) -> Result<Vec<Template>, Error>;
 
+    /// `definitions.instantiate`
+    async fn definitions_instantiate(
+        &self,
+        caller: Caller,
+        template: String,
+        id: String,
+        parameters: Json,
+        expected_version: Option<u32>,
+    ) -> Result<Definition, Error>;
+
     /// `catalog.list`
     async fn catalog_list(&self, caller: Caller) -> Result<Vec<Phase>, Error>;
 

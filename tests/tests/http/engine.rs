@@ -345,8 +345,21 @@ impl Engine for Script {
         Ok(vec![Template {
             name: "t".into(),
             description: String::new(),
+            parameters: "{}".into(),
             document: "{}".into(),
         }])
+    }
+
+    async fn definitions_instantiate(
+        &self,
+        _caller: Caller,
+        template: String,
+        id: String,
+        _parameters: Json,
+        _expected_version: Option<u32>,
+    ) -> Result<Definition, Error> {
+        found(&template)?;
+        Ok(definition(&id))
     }
 
     async fn catalog_list(&self, _caller: Caller) -> Result<Vec<Phase>, Error> {

@@ -5,11 +5,14 @@ use std::collections::BTreeSet;
 use serde_json::json;
 
 use super::*;
-use crate::store::{
-    CheckpointOutcome,
-    conformance::examples::{
-        NOW, checkpoint, checkpoint_id, closed, document, every_event, execution,
+use crate::{
+    store::{
+        CheckpointOutcome,
+        conformance::examples::{
+            NOW, checkpoint, checkpoint_id, closed, document, every_event, execution,
+        },
     },
+    workflow::Position,
 };
 
 fn row_of(event: &Event) -> EventRow {

@@ -22,7 +22,8 @@ use bindings::phasewright::workflow;
 pub use workflow::artifacts::Artifact;
 pub use workflow::catalog::Phase;
 pub use workflow::checkpoints::{
-    Checkpoint, CheckpointStatus, Decision, Filter as CheckpointFilter, Page as CheckpointPage,
+    Checkpoint, CheckpointPosition, CheckpointStatus, Decision, Filter as CheckpointFilter,
+    Page as CheckpointPage,
 };
 pub use workflow::definitions::{Definition, Page as DefinitionPage, Template};
 pub use workflow::events::Event;
@@ -161,6 +162,16 @@ pub trait Engine: Send + Sync + 'static {
 
     /// `definitions.templates`
     async fn definitions_templates(&self, caller: Caller) -> Result<Vec<Template>, Error>;
+
+    /// `definitions.instantiate`
+    async fn definitions_instantiate(
+        &self,
+        caller: Caller,
+        template: String,
+        id: String,
+        parameters: Json,
+        expected_version: Option<u32>,
+    ) -> Result<Definition, Error>;
 
     /// `catalog.list`
     async fn catalog_list(&self, caller: Caller) -> Result<Vec<Phase>, Error>;

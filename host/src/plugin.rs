@@ -48,6 +48,9 @@ pub trait PhaseRunner: Send + Sync + 'static {
     /// the strings are JSON Pointers and messages. Empty when it is valid.
     fn check_config(&self, phase: &PhaseName, config: &Value) -> Vec<(String, String)>;
 
+    /// Validates a value against the input schema of a phase in the catalog, likewise.
+    fn check_input(&self, phase: &PhaseName, input: &Value) -> Vec<(String, String)>;
+
     /// Validates a value against the output schema of a phase in the catalog, likewise.
     fn check_output(&self, phase: &PhaseName, output: &Value) -> Vec<(String, String)>;
 

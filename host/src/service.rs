@@ -16,6 +16,7 @@ mod news;
 mod parameters;
 mod problems;
 mod start;
+mod templates;
 mod views;
 
 pub use definitions::{CheckError, check_definition};
@@ -221,7 +222,19 @@ impl Engine for Service {
     }
 
     async fn definitions_templates(&self, _caller: Caller) -> Result<Vec<Template>, Error> {
-        Ok(definitions::templates())
+        Ok(Self::templates())
+    }
+
+    async fn definitions_instantiate(
+        &self,
+        _caller: Caller,
+        template: String,
+        id: String,
+        parameters: Json,
+        expected_version: Option<u32>,
+    ) -> Result<Definition, Error> {
+        self.instantiate(&template, &id, &parameters, expected_version)
+            .await
     }
 
     async fn catalog_list(&self, _caller: Caller) -> Result<Vec<Phase>, Error> {

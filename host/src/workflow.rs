@@ -15,7 +15,7 @@ mod time;
 
 pub use definition::{
     Checkpoint, Definition, Draft, ITEMS_MAX, Join, NEEDS_MAX, NODES_MAX, Node, NodeIndex,
-    OnExpiry, OnFailure, OnReject, ROUNDS_MAX, Retry, Violation,
+    OnExpiry, OnFailure, OnReject, Position, RERUNS_MAX, Retry, Violation,
 };
 pub use depth::{DEPTH_MAX, is_deeper_than};
 pub use event::{ArtifactRef, Decision, Event, Failure, FailureKind, Json, Level, Recorded};

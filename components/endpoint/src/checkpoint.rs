@@ -5,7 +5,7 @@ use http::StatusCode;
 use crate::{
     Problem, Reply,
     bindings::{
-        checkpoints::{Checkpoint, CheckpointStatus, Decision, Page},
+        checkpoints::{Checkpoint, CheckpointPosition, CheckpointStatus, Decision, Page},
         types::Violation,
     },
     reply::{
@@ -66,8 +66,8 @@ fn decision(action: &str, edited: Option<&str>) -> Result<Decision, Violation> {
     }
 }
 
-/// The reply with a checkpoint: `{checkpoint_id, execution_id, workflow_id, node, status, title,
-/// instructions, proposed, edited, notes, resolved_by, created_at, resolved_at}`.
+/// The reply with a checkpoint: `{checkpoint_id, execution_id, workflow_id, node, position, status,
+/// title, instructions, proposed, edited, notes, resolved_by, created_at, resolved_at}`.
 pub fn shown(checkpoint: &Checkpoint) -> Reply {
     let bytes = checkpoint.proposed.len() + checkpoint.edited.as_ref().map_or(0, String::len);
     let text = json::object_sized(bytes, |object| write_checkpoint(object, checkpoint));
@@ -97,6 +97,11 @@ fn write_checkpoint(object: &mut Object, checkpoint: &Checkpoint) {
     object.field("execution_id", &checkpoint.execution_id);
     object.field("workflow_id", &checkpoint.workflow_id);
     object.field("node", &checkpoint.node);
+    let position = match checkpoint.position {
+        CheckpointPosition::Before => "before",
+        CheckpointPosition::After => "after",
+    };
+    object.field("position", position);
     object.field("status", status_name(checkpoint.status));
     object.field("title", &checkpoint.title);
     object.field("instructions", &checkpoint.instructions);
@@ -110,7 +115,7 @@ fn write_checkpoint(object: &mut Object, checkpoint: &Checkpoint) {
 
 #[cfg(test)]
 mod tests {
-    use super::{Checkpoint, CheckpointStatus, Decision, resolution, shown};
+    use super::{Checkpoint, CheckpointPosition, CheckpointStatus, Decision, resolution, shown};
     use crate::reply::test::value;
     use http::StatusCode;
     use serde_json::json;
@@ -183,6 +188,7 @@ mod tests {
             execution_id: "e".to_owned(),
             workflow_id: "w".to_owned(),
             node: "n".to_owned(),
+            position: CheckpointPosition::Before,
             status: CheckpointStatus::Edited,
             title: "Check".to_owned(),
             instructions: None,
@@ -197,7 +203,7 @@ mod tests {
             value(reply),
             json!({
                 "checkpoint_id": "c", "execution_id": "e", "workflow_id": "w", "node": "n",
-                "status": "edited", "title": "Check", "instructions": null, "proposed": {},
+                "position": "before", "status": "edited", "title": "Check", "instructions": null, "proposed": {},
                 "edited": [1], "notes": null, "resolved_by": "me", "created_at": "t1",
                 "resolved_at": "t2",
             })

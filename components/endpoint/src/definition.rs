@@ -14,7 +14,7 @@ use crate::{
     },
     request::{
         condition::is_fresh,
-        json::{check, violation},
+        json::{Fields, check, violation},
     },
 };
 
@@ -32,6 +32,28 @@ pub fn document(body: String) -> Result<String, Problem> {
     }
     check(&body)?;
     Ok(body)
+}
+
+/// What to make of a template: a workflow of this id, with these parameters.
+#[derive(Debug)]
+pub struct Instance {
+    /// The workflow's id.
+    pub id: String,
+    /// A JSON object.
+    pub parameters: String,
+}
+
+/// Parses `{id, parameters}`.
+///
+/// # Errors
+///
+/// 422 with every violation.
+pub fn instance(body: &str) -> Result<Instance, Problem> {
+    let mut fields = Fields::parse(body)?;
+    // The engine says what an id is.
+    let id = fields.text("id").unwrap_or_default();
+    let parameters = fields.object("parameters").unwrap_or("{}").to_owned();
+    fields.finish_with(Ok(Instance { id, parameters }))
 }
 
 /// The reply to a put: the definition as stored, and where to find it.
@@ -88,7 +110,7 @@ pub fn templates(templates: &[Template]) -> Reply {
     reply::with_json(StatusCode::OK, text)
 }
 
-/// The reply with one of the templates, `{name, description, document}`.
+/// The reply with one of the templates, `{name, description, parameters, document}`.
 ///
 /// # Errors
 ///
@@ -101,6 +123,7 @@ pub fn template(templates: &[Template], name: &str) -> Result<Reply, Problem> {
     let text = json::object_sized(template.document.len(), |object| {
         object.field("name", &template.name);
         object.field("description", &template.description);
+        object.document("parameters", &template.parameters);
         object.document("document", &template.document);
     });
     Ok(reply::with_json(StatusCode::OK, text))
@@ -230,6 +253,7 @@ mod tests {
         let templates = [Template {
             name: "t".to_owned(),
             description: "d".to_owned(),
+            parameters: "{}".to_owned(),
             document: "{\"id\":\"t\"}".to_owned(),
         }];
         assert_eq!(

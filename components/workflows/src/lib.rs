@@ -30,6 +30,9 @@ async fn route(request: Request) -> Result<Reply, Problem> {
     if let ["api", "workflows", workflow] = segments[..] {
         return one(request, workflow).await;
     }
+    if let ["api", "templates", name, "instantiate"] = segments[..] {
+        return instantiate(request, name).await;
+    }
     let head = request.into_parts().0;
     match segments[..] {
         ["api", "workflows"] => list(&head).await,
@@ -104,6 +107,18 @@ async fn template(head: &Parts, name: &str) -> Result<Reply, Problem> {
     Query::parse(head, &[])?;
     let templates = definitions::templates(caller(&head.headers)?).await?;
     definition::template(&templates, name)
+}
+
+async fn instantiate(request: Request, name: &str) -> Result<Reply, Problem> {
+    let (head, body) = request.into_parts();
+    allow(&head, &[Method::POST])?;
+    let name = id("name", name)?.to_owned();
+    Query::parse(&head, &[])?;
+    let expected = expected_version(&head.headers)?;
+    let caller = caller(&head.headers)?;
+    let new = definition::instance(&read(&head, body).await?)?;
+    let stored = definitions::instantiate(caller, name, new.id, new.parameters, expected).await?;
+    definition::stored(&stored)
 }
 
 async fn phases(head: &Parts) -> Result<Reply, Problem> {

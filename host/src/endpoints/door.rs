@@ -278,6 +278,20 @@ impl<T: Send> workflow::definitions::HostWithStore<T> for HasSelf<State> {
     async fn templates(door: &Accessor<T, Self>, caller: Caller) -> Result<Vec<Template>, Error> {
         engine(door).definitions_templates(caller).await
     }
+
+    async fn instantiate(
+        door: &Accessor<T, Self>,
+        caller: Caller,
+        template: String,
+        id: String,
+        parameters: Json,
+        expected_version: Option<u32>,
+    ) -> Result<Definition, Error> {
+        let engine = engine(door);
+        engine
+            .definitions_instantiate(caller, template, id, parameters, expected_version)
+            .await
+    }
 }
 
 impl workflow::catalog::Host for State {}

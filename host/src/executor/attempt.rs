@@ -17,7 +17,7 @@ use super::{
 use crate::{
     plugin::{Artifact, Attempt, AttemptHost, Produced},
     store::HostId,
-    workflow::{ArtifactRef, Definition, Failure, FailureKind, Input, Level, NodeIndex},
+    workflow::{ArtifactRef, Definition, Failure, FailureKind, Input, Json, Level, NodeIndex},
 };
 
 /// Log lines and progress of a running attempt reach the journal this often at
@@ -33,6 +33,8 @@ pub(super) struct Job {
     pub(super) definition: Arc<Definition>,
     pub(super) node: NodeIndex,
     pub(super) bindings: Bindings,
+    /// The input that a reviewer said it is to run with.
+    pub(super) approved: Option<Json>,
     /// All but the input, which is rendered here.
     pub(super) attempt: Attempt,
     pub(super) wakes: mpsc::Sender<Wake>,
@@ -85,12 +87,14 @@ impl Job {
             definition,
             node,
             bindings,
+            approved,
             mut attempt,
             ..
         } = self;
-        attempt.input = evaluate::render(&definition.node(node).input, &bindings, &*shared.runner)
-            .await
-            .map_err(|error| Failure::new(error.cause, format!("input: {}", error.message)))?;
+        attempt.input = match approved {
+            Some(input) => input,
+            None => evaluate::input(definition.node(node), &bindings, &*shared.runner).await?,
+        };
         drop(bindings);
         shared.runner.run(attempt, report).await
     }

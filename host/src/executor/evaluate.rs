@@ -7,8 +7,8 @@ use serde_json::{Map, Value};
 use crate::{
     plugin::PhaseRunner,
     workflow::{
-        Execution, Expression, Failure, FailureKind, Json, NodeId, NodeScope, NodeStatus, Prepared,
-        Scope, Template, Uses,
+        Execution, Expression, Failure, FailureKind, ITEMS_MAX, Json, Node, NodeId, NodeScope,
+        NodeStatus, Position, Prepared, Scope, Template, Uses,
     },
 };
 
@@ -140,14 +140,14 @@ pub(super) async fn render(
         .map_err(|error| Failure::new(FailureKind::Invalid, error.to_string()))
 }
 
-/// Evaluates `when` and `for_each` of a node.
+/// Evaluates `when` and `for_each` of a node, and its inputs when somebody has to decide on
+/// them.
 pub(super) async fn prepare(
-    when: Option<&Expression>,
-    for_each: Option<&Template>,
+    node: &Node,
     bindings: &Bindings,
     runner: &dyn PhaseRunner,
 ) -> Result<Prepared, Failure> {
-    if let Some(when) = when {
+    if let Some(when) = &node.when {
         let template = Template::Expression(when.clone());
         let value = render(&template, bindings, runner)
             .await
@@ -163,19 +163,47 @@ pub(super) async fn prepare(
             }
         }
     }
-    let Some(for_each) = for_each else {
+    let Some(for_each) = &node.for_each else {
+        if node.asks(Position::Before) {
+            return input(node, bindings, runner).await.map(Prepared::Propose);
+        }
         return Ok(Prepared::Once);
     };
     let value = render(for_each, bindings, runner)
         .await
         .map_err(|error| at("for_each", &error))?;
-    match Arc::unwrap_or_clone(value) {
-        Value::Array(items) => Ok(Prepared::ForEach(items.into_iter().map(Arc::new).collect())),
-        other => Err(invalid(format!(
-            "for_each must give an array, not {}",
-            excerpt(&other)
-        ))),
+    let items: Vec<_> = match Arc::unwrap_or_clone(value) {
+        Value::Array(items) => items.into_iter().map(Arc::new).collect(),
+        other => {
+            return Err(invalid(format!(
+                "for_each must give an array, not {}",
+                excerpt(&other)
+            )));
+        }
+    };
+    if !node.asks(Position::Before) || items.len() > ITEMS_MAX {
+        return Ok(Prepared::ForEach(items));
     }
+    let mut inputs = Vec::new();
+    for item in items {
+        let bindings = Bindings {
+            item: Some(item),
+            ..bindings.clone()
+        };
+        let input = input(node, &bindings, runner).await?;
+        inputs.push(Arc::unwrap_or_clone(input));
+    }
+    Ok(Prepared::Propose(Arc::new(Value::Array(inputs))))
+}
+
+/// What a node is to run with.
+pub(super) async fn input(
+    node: &Node,
+    bindings: &Bindings,
+    runner: &dyn PhaseRunner,
+) -> Result<Json, Failure> {
+    let input = render(&node.input, bindings, runner).await;
+    input.map_err(|error| at("input", &error))
 }
 
 fn at(place: &str, error: &Failure) -> Failure {

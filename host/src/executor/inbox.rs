@@ -85,6 +85,7 @@ fn opened(execution: &Execution, node: &NodeId, recorded: &Recorded) -> Option<C
         execution: execution.id,
         workflow: execution.definition.id.clone(),
         node: node.clone(),
+        position: spec.position,
         title: spec.title.clone(),
         instructions: spec.instructions.clone(),
         proposed: proposed.clone(),

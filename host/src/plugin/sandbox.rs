@@ -171,6 +171,10 @@ impl PhaseRunner for Sandbox {
         self.check(phase, config, |phase| &phase.config)
     }
 
+    fn check_input(&self, phase: &PhaseName, input: &Value) -> Vec<(String, String)> {
+        self.check(phase, input, |phase| &phase.input)
+    }
+
     fn check_output(&self, phase: &PhaseName, output: &Value) -> Vec<(String, String)> {
         self.check(phase, output, |phase| &phase.output)
     }

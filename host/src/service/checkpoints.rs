@@ -10,7 +10,7 @@ use crate::{
     },
     executor::{CommandError, Definitions},
     store::{CheckpointFilter, CheckpointOutcome, CheckpointRow, CheckpointState},
-    workflow::{CheckpointId, Command, Decision, Refusal, Timestamp},
+    workflow::{CheckpointId, Command, Decision, Position, Refusal, Timestamp},
 };
 
 /// Longest notes of a reviewer, in characters: a few pages.
@@ -97,7 +97,8 @@ impl Service {
         row.ok_or_else(|| Error::NotFound(format!("there is no checkpoint {id}")))
     }
 
-    /// What takes the place of an output has to be one: of each item, when the node fans out.
+    /// What takes the place of an input or output has to be one: of each item, when the node
+    /// fans out.
     async fn check_edit(&self, row: &CheckpointRow, content: &Value) -> Result<(), Error> {
         let Some(summary) = self.store.queries().execution(row.execution).await? else {
             return Ok(());
@@ -113,7 +114,10 @@ impl Service {
             return Ok(());
         };
         let check = |value: &Value, at: String| {
-            let found = self.runner.check_output(&node.phase, value);
+            let found = match row.position {
+                Position::Before => self.runner.check_input(&node.phase, value),
+                Position::After => self.runner.check_output(&node.phase, value),
+            };
             found.into_iter().map(move |(below, message)| Violation {
                 pointer: format!("{at}{below}"),
                 message,
@@ -128,7 +132,7 @@ impl Service {
             (Some(_), _) => {
                 return Err(invalid(
                     "/edited_content",
-                    "must be an array with the output of each item",
+                    "must be an array with that of each item",
                 ));
             }
         };

@@ -10,14 +10,11 @@ use super::{
     views,
 };
 use crate::{
-    contract::{self, DefinitionPage, Error, PageRequest, Template},
+    contract::{self, DefinitionPage, Error, PageRequest},
     plugin::{PhaseRunner, Schema},
     store::{NewDefinition, PutDefinition},
     workflow::{Definition, Draft, Failure, Version, Violation, WorkflowId},
 };
-
-/// Definitions that ship with the engine.
-const TEMPLATES: &[&str] = &[include_str!("../../templates/delay_triage.json")];
 
 impl Service {
     pub(super) async fn put_definition(
@@ -198,31 +195,4 @@ async fn check_expressions(
             })
         });
     Ok(found.collect())
-}
-
-/// The definitions that ship with the engine.
-pub(super) fn templates() -> Vec<Template> {
-    let template = |text: &&str| {
-        let document: Value = serde_json::from_str(text).ok()?;
-        Some(Template {
-            name: document.get("id")?.as_str()?.to_owned(),
-            description: document.get("description")?.as_str()?.to_owned(),
-            document: (*text).to_owned(),
-        })
-    };
-    TEMPLATES.iter().filter_map(template).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_template_is_a_definition() {
-        assert_eq!(templates().len(), TEMPLATES.len());
-        for template in templates() {
-            let document = serde_json::from_str(&template.document).unwrap();
-            Draft::read(&document).finish(Vec::new()).unwrap();
-        }
-    }
 }

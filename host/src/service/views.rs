@@ -10,7 +10,7 @@ use crate::{
     },
     workflow::{
         Event, Execution, ExecutionId, ExecutionStatus, Json, Node, NodeState, NodeStatus,
-        Recorded, Slot, SlotState, Timestamp,
+        Position, Recorded, Slot, SlotState, Timestamp,
     },
 };
 
@@ -155,6 +155,10 @@ pub(super) fn checkpoint(row: &CheckpointRow) -> contract::Checkpoint {
         execution_id: row.execution.to_string(),
         workflow_id: row.workflow.to_string(),
         node: row.node.to_string(),
+        position: match row.position {
+            Position::Before => contract::CheckpointPosition::Before,
+            Position::After => contract::CheckpointPosition::After,
+        },
         status: checkpoint_status(&row.state),
         title: row.title.clone(),
         instructions: row.instructions.clone(),

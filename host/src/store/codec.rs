@@ -132,6 +132,7 @@ payloads! {
     "checkpoint_opened" CheckpointOpened of node {
         checkpoint: CheckpointId,
         expires: Option<Timestamp>,
+        input: Option<Json>,
     }
     "checkpoint_resolved" CheckpointResolved of node {
         checkpoint: CheckpointId,

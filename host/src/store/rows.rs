@@ -2,7 +2,8 @@
 
 use super::codec::plain;
 use crate::workflow::{
-    CheckpointId, ExecutionId, ExecutionStatus, Json, NodeId, Timestamp, Version, WorkflowId,
+    CheckpointId, ExecutionId, ExecutionStatus, Json, NodeId, Position, Timestamp, Version,
+    WorkflowId,
 };
 
 /// The summary row of an execution.
@@ -56,13 +57,15 @@ pub struct CheckpointRow {
     pub execution: ExecutionId,
     /// Of which workflow.
     pub workflow: WorkflowId,
-    /// After which node.
+    /// Of which node.
     pub node: NodeId,
+    /// On its input or its output.
+    pub position: Position,
     /// What the reviewer is asked.
     pub title: String,
     /// How to decide.
     pub instructions: Option<String>,
-    /// What the phase produced.
+    /// What the node is to run with, or what it produced.
     pub proposed: Json,
     /// When it was opened.
     pub created_at: Timestamp,

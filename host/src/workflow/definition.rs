@@ -11,6 +11,7 @@ pub use fields::Violation;
 
 use std::{collections::HashMap, time::Duration};
 
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{
@@ -25,9 +26,10 @@ pub const NEEDS_MAX: usize = 100_000;
 /// Items of one fan-out: as many as there may be nodes.
 pub const ITEMS_MAX: usize = 10_000;
 
-/// Rounds of a node whose checkpoint sends it back: as many as there may be attempts.
-/// A checkpoint that rejects when it expires would else go round until the deadline.
-pub const ROUNDS_MAX: u32 = 100;
+/// Most and usual reruns of a node that its checkpoint sends back: with the first run as many as
+/// there may be attempts. A checkpoint that rejects when it expires would else go round until
+/// the deadline.
+pub const RERUNS_MAX: u32 = 99;
 
 /// A workflow document that is known to be acyclic, linked and within limits.
 /// A value of this type cannot be wrong; [`Draft`] is the way to one.
@@ -114,8 +116,20 @@ pub struct Node {
     pub retry: Retry,
     /// Wall-clock limit of one attempt.
     pub timeout: Option<Duration>,
-    /// Whether and how somebody has to decide on the output.
+    /// Whether and how somebody has to decide on its input or its output.
     pub checkpoint: Option<Checkpoint>,
+}
+
+impl Node {
+    /// Does somebody have to decide at this point?
+    pub fn asks(&self, position: Position) -> bool {
+        (self.checkpoint.as_ref()).is_some_and(|checkpoint| checkpoint.position == position)
+    }
+
+    /// Does somebody have to decide on an array, with the input of each item?
+    pub fn asks_for_items(&self) -> bool {
+        self.for_each.is_some() && self.asks(Position::Before)
+    }
 }
 
 /// What a failed node means to the others.
@@ -180,19 +194,41 @@ impl Retry {
     }
 }
 
-/// A pause for a person after a node.
+/// A pause for a person before or after a node.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Checkpoint {
+    /// On what somebody decides.
+    pub position: Position,
     /// What the reviewer is asked.
     pub title: String,
     /// How to decide.
     pub instructions: Option<String>,
     /// What a rejection means.
     pub on_reject: OnReject,
+    /// Reruns at most; the rejection after the last one fails the node.
+    pub max_reruns: u32,
     /// How long it stays open; for ever when none.
     pub expires_after: Option<Duration>,
     /// What happens when nobody decides in time.
     pub on_expiry: OnExpiry,
+}
+
+/// On what somebody decides at a checkpoint.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Position {
+    /// On the input of a node, of all items when it fans out, before it runs.
+    Before,
+    /// On the output of a node.
+    #[default]
+    After,
+}
+
+impl Position {
+    /// Is it on the output?
+    pub fn is_after(&self) -> bool {
+        *self == Self::After
+    }
 }
 
 /// What a rejection means.

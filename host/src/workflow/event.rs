@@ -110,12 +110,16 @@ pub enum Event {
     NodeSkipped { node: NodeId, reason: String },
     /// The node was active when its execution ended.
     NodeCancelled { node: NodeId },
-    /// All outputs of the node are there and somebody has to decide on them.
+    /// Somebody has to decide: on `input`, with which the node is to run, when its checkpoint is
+    /// before it; else on all its outputs, which are there.
     CheckpointOpened {
         node: NodeId,
         checkpoint: CheckpointId,
         #[serde(default, skip_serializing_if = "Option::is_none")]
         expires: Option<Timestamp>,
+        /// An array with the input of each item, when the node fans out; none stands for null.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        input: Option<Json>,
     },
     /// Somebody decided.
     CheckpointResolved {
@@ -271,11 +275,11 @@ pub struct ArtifactRef {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "action", rename_all = "snake_case")]
 pub enum Decision {
-    /// Go on with the output as proposed.
+    /// Go on with what is proposed.
     Approve,
-    /// Go on with this output instead.
+    /// Go on with this instead.
     Edit {
-        /// The output to go on with.
+        /// The input or output to go on with.
         content: Json,
     },
     /// Fail the node or run it again, as the definition says.

@@ -117,6 +117,8 @@ enum Task {
 enum Consequence {
     Skip(NodeIndex),
     OpenCheckpoint(NodeIndex),
+    /// The inputs of a fan-out were approved.
+    Expand(NodeIndex),
     /// A node failed and the definition says stop.
     Stop(NodeIndex),
 }

@@ -103,10 +103,7 @@ async fn a_fan_out_is_decided_as_a_whole() {
     let open = api.checkpoint(&id, "draft", 1).await;
     assert_eq!(open["proposed"], json!([{"n": 2}, {"n": 3}]));
     for (content, says) in [
-        (
-            json!({"n": 1}),
-            "must be an array with the output of each item",
-        ),
+        (json!({"n": 1}), "must be an array with that of each item"),
         (json!([{"n": 1}, {"n": "x"}]), "/edited_content/1/n"),
     ] {
         api.resolve(&open, &json!({"action": "edit", "edited_content": content}))
@@ -199,6 +196,101 @@ async fn a_rejection_can_have_it_done_again() {
         ),
         (3, 1)
     );
+}
+
+#[tokio::test]
+async fn the_rejection_after_the_last_rerun_fails_the_node() {
+    let api = shared();
+    let checkpoint = json!({"title": "t", "on_reject": "rerun", "max_reruns": 1});
+    let id = api
+        .launch(&reviewed("redone-once", &checkpoint), &json!({}))
+        .await;
+    for round in 1..=2 {
+        let open = api.checkpoint(&id, "draft", round).await;
+        let reply = api.resolve(&open, &json!({"action": "reject"})).await;
+        assert_eq!(reply.status, 200, "{reply:?}");
+    }
+    let error = text(&api.end(&id).await["error"]);
+    assert!(error.contains("round 2, the last"), "{error}");
+}
+
+fn asked(id: &str, draft: &Value) -> Value {
+    let mut node = json!({"id": "draft", "phase": "compute", "checkpoint": {"title": "Go?", "position": "before"}});
+    for (name, value) in draft.as_object().unwrap() {
+        node[name] = value.clone();
+    }
+    json!({"id": id, "nodes": [{"id": "first", "phase": "compute", "input": {"n": 1}}, node]})
+}
+
+#[tokio::test]
+async fn a_checkpoint_before_a_node_is_about_its_input() {
+    let api = shared();
+    let draft = json!({"needs": ["first"], "input": {"n": "{{ nodes.first.output.n + 10 }}"}});
+    let definition = asked("asked", &draft);
+    for (decision, output) in [
+        (json!({"action": "approve"}), json!({"n": 13})),
+        (
+            json!({"action": "edit", "edited_content": {"n": 70}}),
+            json!({"n": 71}),
+        ),
+    ] {
+        let id = api.launch(&definition, &json!({})).await;
+        let open = api.checkpoint(&id, "draft", 1).await;
+        assert_eq!(
+            (&open["position"], &open["proposed"]),
+            (&json!("before"), &json!({"n": 12}))
+        );
+        let waiting = api.execution(&id).await;
+        assert_eq!(waiting["status"], "awaiting_checkpoint");
+        assert_eq!(node(&waiting, "draft", None)["attempt"], 0);
+        let wrong = json!({"action": "edit", "edited_content": {"n": "x"}});
+        api.resolve(&open, &wrong)
+            .await
+            .is_problem(422, "/edited_content/n");
+        assert_eq!(api.resolve(&open, &decision).await.status, 200);
+        assert_eq!(api.end(&id).await["output"], json!({"draft": output}));
+        api.journal(&id).await.is_whole("execution_completed");
+    }
+    let id = api.launch(&definition, &json!({})).await;
+    let open = api.checkpoint(&id, "draft", 1).await;
+    api.resolve(&open, &json!({"action": "reject", "notes": "too dear"}))
+        .await;
+    let execution = api.end(&id).await;
+    assert_eq!(execution["status"], "failed");
+    assert_eq!(node(&execution, "draft", None)["attempt"], 0);
+    // Asked anew, it is another question.
+    let resume = format!("/api/executions/{id}/resume");
+    assert_eq!(api.post(&resume, &json!({})).await.status, 202);
+    let again = api.checkpoint(&id, "draft", 2).await;
+    assert_ne!(again["checkpoint_id"], open["checkpoint_id"]);
+    api.resolve(&again, &json!({"action": "approve"})).await;
+    let path = format!("/api/executions/{id}/events");
+    api.follow(&id, 0, |event| event["kind"] == "execution_completed")
+        .await;
+    assert_eq!(api.get(&path).await.status, 200);
+}
+
+#[tokio::test]
+async fn a_checkpoint_before_a_fan_out_is_about_all_inputs() {
+    let api = shared();
+    let draft = json!({"for_each": [1, 2, 3], "input": {"n": "{{ item }}"}});
+    let id = api.launch(&asked("asked-fan", &draft), &json!({})).await;
+    let open = api.checkpoint(&id, "draft", 1).await;
+    assert_eq!(open["proposed"], json!([{"n": 1}, {"n": 2}, {"n": 3}]));
+    let edit = |content: Value| json!({"action": "edit", "edited_content": content});
+    for (content, says) in [
+        (json!({"n": 1}), "must be an array with that of each item"),
+        (json!([{"n": 1}, {"n": "x"}]), "/edited_content/1/n"),
+    ] {
+        api.resolve(&open, &edit(content))
+            .await
+            .is_problem(422, says);
+    }
+    let reply = api.resolve(&open, &edit(json!([{"n": 5}, {"n": 6}]))).await;
+    assert_eq!(reply.status, 200, "{reply:?}");
+    let execution = api.end(&id).await;
+    let output = json!({"draft": [{"n": 6}, {"n": 7}], "first": {"n": 2}});
+    assert_eq!(execution["output"], output);
 }
 
 #[tokio::test]

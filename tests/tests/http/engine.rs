@@ -15,9 +15,10 @@ use futures::{
     stream::{self, BoxStream},
 };
 use phasewright::contract::{
-    Artifact, Caller, Checkpoint, CheckpointFilter, CheckpointPage, CheckpointStatus, Decision,
-    Definition, DefinitionPage, Engine, Error, Event, Execution, ExecutionFilter, ExecutionPage,
-    ExecutionStatus, Json, PageRequest, Phase, Probe, StartRequest, Summary, Template,
+    Artifact, Caller, Checkpoint, CheckpointFilter, CheckpointPage, CheckpointPosition,
+    CheckpointStatus, Decision, Definition, DefinitionPage, Engine, Error, Event, Execution,
+    ExecutionFilter, ExecutionPage, ExecutionStatus, Json, PageRequest, Phase, Probe, StartRequest,
+    Summary, Template,
 };
 use tokio::time::sleep;
 
@@ -127,6 +128,7 @@ fn checkpoint(id: &str, status: CheckpointStatus) -> Checkpoint {
         execution_id: "e".into(),
         workflow_id: "w".into(),
         node: "n".into(),
+        position: CheckpointPosition::After,
         status,
         title: "Look".into(),
         instructions: None,
@@ -343,8 +345,21 @@ impl Engine for Script {
         Ok(vec![Template {
             name: "t".into(),
             description: String::new(),
+            parameters: "{}".into(),
             document: "{}".into(),
         }])
+    }
+
+    async fn definitions_instantiate(
+        &self,
+        _caller: Caller,
+        template: String,
+        id: String,
+        _parameters: Json,
+        _expected_version: Option<u32>,
+    ) -> Result<Definition, Error> {
+        found(&template)?;
+        Ok(definition(&id))
     }
 
     async fn catalog_list(&self, _caller: Caller) -> Result<Vec<Phase>, Error> {

@@ -32,6 +32,7 @@ async fn every_route_reaches_its_component() -> Result<()> {
         ("GET", "/api/workflows/w/versions", "", 200),
         ("GET", "/api/templates", "", 200),
         ("GET", "/api/templates/t", "", 200),
+        ("POST", "/api/templates/t/instantiate", r#"{"id":"w"}"#, 200),
         ("GET", "/api/phases", "", 200),
         ("GET", "/api/phases/p", "", 200),
     ];

@@ -66,7 +66,7 @@ fn ask(checkpoint: &Checkpoint) -> Result<(Decision, Option<String>)> {
             "a" | "approve" => return Ok((Decision::Approve, notes()?)),
             "r" | "reject" => return Ok((Decision::Reject, notes()?)),
             "e" | "edit" => {
-                let text = prompt("the output to go on with, as JSON on one line: ")?;
+                let text = prompt("what to go on with, as JSON on one line: ")?;
                 match serde_json::from_str::<Value>(&text) {
                     Ok(_) => return Ok((Decision::Edit(text), notes()?)),
                     Err(error) => println!("that is not JSON: {error}"),

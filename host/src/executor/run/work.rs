@@ -6,7 +6,7 @@ use super::{Run, Wake};
 use crate::{
     executor::{Bindings, attempt::Job, evaluate, report_flaw},
     plugin::{Attempt, Produced},
-    workflow::{Action, ArtifactRef, Digest, Failure, Json, NodeIndex, Stage},
+    workflow::{Action, ArtifactRef, Digest, Failure, Json, NodeIndex, Position, Stage},
 };
 
 impl Run {
@@ -25,26 +25,18 @@ impl Run {
     fn prepare(&mut self, node: NodeIndex) {
         let definition = self.execution.definition.clone();
         let spec = definition.node(node);
-        let for_each = spec
-            .for_each
-            .iter()
-            .flat_map(|template| template.expressions());
+        let asks = spec.asks(Position::Before);
+        let templates = spec.for_each.iter().chain(asks.then_some(&spec.input));
+        let templates = templates.flat_map(|template| template.expressions());
         let expressions = spec
             .when
             .iter()
-            .chain(for_each.map(|(_, expression)| expression));
+            .chain(templates.map(|(_, expression)| expression));
         let bindings = Bindings::capture(&self.execution, None, expressions);
         let (wakes, runner) = (self.wakes.clone(), self.shared.runner.clone());
         let definition = definition.clone();
         let task = async move {
-            let spec = definition.node(node);
-            let result = evaluate::prepare(
-                spec.when.as_ref(),
-                spec.for_each.as_ref(),
-                &bindings,
-                &*runner,
-            )
-            .await;
+            let result = evaluate::prepare(definition.node(node), &bindings, &*runner).await;
             let _ = wakes.send(Wake::Prepared { node, result }).await;
         };
         self.attempts
@@ -80,6 +72,8 @@ impl Run {
         let spec = definition.node(node);
         let state = execution.node(node);
         let item_value = item.and_then(|item| state.items.as_ref()?.get(item as usize).cloned());
+        let approved = (state.approved.as_ref()).map(|input| item_value.as_ref().unwrap_or(input));
+        let approved = approved.cloned();
         let expressions = spec.input.expressions();
         let bindings = Bindings::capture(
             execution,
@@ -113,6 +107,7 @@ impl Run {
             definition: definition.clone(),
             node,
             bindings,
+            approved,
             attempt,
             wakes: self.wakes.clone(),
             durable: self.durable.clone(),

@@ -6,7 +6,7 @@ use sqlx::FromRow;
 use super::{corrupt, decode_id, known, parse, unwritable};
 use crate::{
     store::{CheckpointOutcome, CheckpointRow, CheckpointState, CheckpointStatus, StoreError},
-    workflow::{CheckpointId, ExecutionId, Json, Timestamp},
+    workflow::{CheckpointId, ExecutionId, Json, Position, Timestamp},
 };
 
 /// A row of `checkpoints`.
@@ -27,6 +27,9 @@ pub(in crate::store) struct CheckpointColumns {
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct CheckpointPayload {
+    /// Not written where it is after the node, as it was before there was another.
+    #[serde(default, skip_serializing_if = "Position::is_after")]
+    position: Position,
     title: String,
     instructions: Option<String>,
     proposed: Json,
@@ -56,6 +59,7 @@ pub(in crate::store) fn encode_checkpoint(
         }
     };
     let payload = serde_json::to_string(&CheckpointPayload {
+        position: row.position,
         title: row.title.clone(),
         instructions: row.instructions.clone(),
         proposed: row.proposed.clone(),
@@ -93,6 +97,7 @@ impl CheckpointColumns {
             execution,
             workflow: parse(self.workflow)?,
             node: parse(self.node)?,
+            position: payload.position,
             title: payload.title,
             instructions: payload.instructions,
             proposed: payload.proposed,

@@ -5,11 +5,14 @@ use std::collections::BTreeSet;
 use serde_json::json;
 
 use super::*;
-use crate::store::{
-    CheckpointOutcome,
-    conformance::examples::{
-        NOW, checkpoint, checkpoint_id, closed, document, every_event, execution,
+use crate::{
+    store::{
+        CheckpointOutcome,
+        conformance::examples::{
+            NOW, checkpoint, checkpoint_id, closed, document, every_event, execution,
+        },
     },
+    workflow::Position,
 };
 
 fn row_of(event: &Event) -> EventRow {
@@ -45,10 +48,16 @@ fn version_1_is_frozen() {
 
 #[test]
 fn a_checkpoint_is_frozen() {
-    let row = closed(
+    let mut row = closed(
         checkpoint(checkpoint_id(1), execution(1), NOW),
         CheckpointOutcome::Edited(document(json!("Hi"))),
     );
+    let (_, before) = encode_checkpoint(&row).unwrap();
+    assert!(
+        before.starts_with(r#"{"position":"before","title":"#),
+        "{before}"
+    );
+    row.position = Position::After;
     assert_eq!(
         encode_checkpoint(&row).unwrap(),
         (

@@ -12,7 +12,7 @@ use crate::{
     },
     workflow::{
         ArtifactRef, CheckpointId, Decision, Digest, Event, ExecutionId, ExecutionStatus, Failure,
-        FailureKind, Json, Level, NodeId, Recorded, Timestamp, Version, WorkflowId,
+        FailureKind, Json, Level, NodeId, Position, Recorded, Timestamp, Version, WorkflowId,
     },
 };
 
@@ -148,6 +148,7 @@ pub fn checkpoint(id: CheckpointId, execution: ExecutionId, at: Timestamp) -> Ch
         execution,
         workflow: workflow("flow"),
         node: node("notice"),
+        position: Position::Before,
         title: "Check the notice\0".into(),
         instructions: Some("Be kind.".into()),
         proposed: document(json!({"text": "Sorry!", "z": 1, "a": null})),
@@ -317,10 +318,11 @@ pub fn every_event() -> Vec<(Event, Option<&'static str>, Option<u32>, &'static 
                 node: node("notice"),
                 checkpoint: checkpoint_id(1),
                 expires: Some(Timestamp(12)),
+                input: Some(document(json!({"to": "A"}))),
             },
             Some("notice"),
             None,
-            r#"{"checkpoint":"02000000-0000-0000-0000-000000000001","expires":12}"#,
+            r#"{"checkpoint":"02000000-0000-0000-0000-000000000001","expires":12,"input":{"to":"A"}}"#,
         ),
         (
             Event::CheckpointResolved {

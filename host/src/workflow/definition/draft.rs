@@ -5,7 +5,8 @@ use std::{sync::Arc, time::Duration};
 use serde_json::{Map, Value};
 
 use super::{
-    Checkpoint, Definition, ITEMS_MAX, Join, NODES_MAX, Node, OnExpiry, OnFailure, OnReject, Retry,
+    Checkpoint, Definition, ITEMS_MAX, Join, NODES_MAX, Node, OnExpiry, OnFailure, OnReject,
+    Position, RERUNS_MAX, Retry,
     fields::{Fields, Violation, Violations},
     link,
 };
@@ -316,7 +317,14 @@ fn checkpoint(pointer: String, value: &Value, violations: &mut Violations) -> Op
         .require("title", title)
         .unwrap_or_default()
         .to_owned();
+    let position = fields
+        .choice(
+            "position",
+            &[("before", Position::Before), ("after", Position::After)],
+        )
+        .unwrap_or_default();
     let checkpoint = Checkpoint {
+        position,
         title,
         instructions: fields
             .text("instructions", TEXT_CHARACTERS_MAX)
@@ -327,6 +335,9 @@ fn checkpoint(pointer: String, value: &Value, violations: &mut Violations) -> Op
                 &[("fail", OnReject::Fail), ("rerun", OnReject::Rerun)],
             )
             .unwrap_or(OnReject::Fail),
+        max_reruns: fields
+            .whole("max_reruns", 1..=RERUNS_MAX.into())
+            .unwrap_or(RERUNS_MAX),
         expires_after: seconds(&mut fields, "expires_after_seconds"),
         on_expiry: fields
             .choice(
@@ -339,6 +350,10 @@ fn checkpoint(pointer: String, value: &Value, violations: &mut Violations) -> Op
             )
             .unwrap_or(OnExpiry::Fail),
     };
+    if position == Position::Before && checkpoint.on_reject == OnReject::Rerun {
+        let message = "must be \"fail\" before a node: there is nothing to run again";
+        fields.wrong::<()>("on_reject", message);
+    }
     fields.finish();
     Some(checkpoint)
 }

@@ -166,7 +166,9 @@ impl Execution {
             match self.agenda.pop_front() {
                 None => break,
                 Some(Task::Prepare(index)) => {
-                    if matches!(self.node(index).stage, Stage::Ready)
+                    let node = self.node(index);
+                    if matches!(node.stage, Stage::Ready)
+                        && node.approved.is_none()
                         && self.preparing.insert(index)
                     {
                         step.actions.push(Action::Prepare(index));

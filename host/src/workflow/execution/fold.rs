@@ -161,7 +161,8 @@ impl Execution {
                 node,
                 checkpoint,
                 expires,
-            } => self.open(node, *checkpoint, *expires),
+                input,
+            } => self.open(node, *checkpoint, *expires, input.as_ref(), at),
             Event::CheckpointResolved {
                 node,
                 checkpoint,

@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use super::IllegalTransition;
 use crate::workflow::{
-    ArtifactRef, CheckpointId, DEPTH_MAX, Decision, ExecutionStatus, Failure, Json, Level,
-    NodeIndex, Recorded,
+    ArtifactRef, CheckpointId, DEPTH_MAX, Decision, ExecutionStatus, Failure, ITEMS_MAX, Json,
+    Level, NodeIndex, Recorded,
 };
 
 /// Everything that can happen to an execution from outside.
@@ -102,6 +102,9 @@ pub enum Prepared {
     Once,
     /// It runs once for each of these.
     ForEach(Vec<Json>),
+    /// Somebody has to decide first whether it runs with this; an array with the input of each
+    /// item, when it fans out.
+    Propose(Json),
 }
 
 /// Something that somebody has to do now.
@@ -143,6 +146,9 @@ pub enum Refusal {
     /// The checkpoint is not open.
     #[error("checkpoint {0} is not open")]
     NotOpen(CheckpointId),
+    /// The reviewer's inputs of a fan-out are not some.
+    #[error("edited content must be an array of at most {ITEMS_MAX} inputs, one for each item")]
+    NotItems,
     /// A value is nested deeper than a journal can hold.
     #[error("{0} is nested deeper than {DEPTH_MAX} levels")]
     TooDeep(&'static str),

@@ -17,7 +17,7 @@ pub enum Stage {
     Ready,
     /// Attempts run or will run.
     Active,
-    /// All outputs are there, and somebody has to decide on them.
+    /// Somebody has to decide on its input, or on all outputs, which are there.
     AwaitingCheckpoint {
         /// Which checkpoint.
         checkpoint: CheckpointId,
@@ -59,6 +59,8 @@ pub struct NodeState {
     pub round: u32,
     /// What the reviewer wrote who sent it back.
     pub review_notes: Option<String>,
+    /// What a reviewer said it is to run with: an array for all items, when it fans out.
+    pub approved: Option<Json>,
     /// Slots that are not over.
     pub(super) open_slots: usize,
     pub(super) running_slots: usize,
@@ -164,6 +166,7 @@ impl NodeState {
             slots: vec![Slot::default()],
             round: 0,
             review_notes: None,
+            approved: None,
             open_slots: 1,
             running_slots: 0,
             retrying_slots: 0,

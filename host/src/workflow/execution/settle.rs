@@ -4,7 +4,8 @@ use std::{collections::VecDeque, fmt::Write as _};
 
 use super::{Action, Consequence, Execution, Refusal, Stage, Step};
 use crate::workflow::{
-    CheckpointId, Digest, Event, Failure, FailureKind, NodeIndex, OnFailure, Timestamp,
+    CheckpointId, Digest, Event, Failure, FailureKind, Json, NodeIndex, OnFailure, Position,
+    Timestamp,
 };
 
 impl Execution {
@@ -13,6 +14,7 @@ impl Execution {
             match consequence {
                 Consequence::Skip(index) => self.settle_skip(index, now, step)?,
                 Consequence::OpenCheckpoint(index) => self.settle_checkpoint(index, now, step)?,
+                Consequence::Expand(index) => self.settle_expansion(index, now, step)?,
                 Consequence::Stop(index) => {
                     let error = self.failure_of(index);
                     self.cancel_active(now, step)?;
@@ -81,19 +83,49 @@ impl Execution {
         step: &mut Step,
     ) -> Result<(), Refusal> {
         let state = self.node(index);
-        let spec = self.definition.node(index);
-        let Some(checkpoint) = &spec.checkpoint else {
-            return Ok(());
-        };
-        if !matches!(state.stage, Stage::Active) || state.open_slots > 0 {
+        if !self.definition.node(index).asks(Position::After)
+            || !matches!(state.stage, Stage::Active)
+            || state.open_slots > 0
+        {
             return Ok(());
         }
+        self.open_checkpoint_at(index, None, now, step)
+    }
+
+    /// Asks people: on the input of the node, or on what it produced.
+    pub(super) fn open_checkpoint_at(
+        &mut self,
+        index: NodeIndex,
+        input: Option<Json>,
+        now: Timestamp,
+        step: &mut Step,
+    ) -> Result<(), Refusal> {
+        let spec = self.definition.node(index);
+        let expires_after = (spec.checkpoint.as_ref()).and_then(|spec| spec.expires_after);
         let event = Event::CheckpointOpened {
             node: spec.id.clone(),
             checkpoint: self.checkpoint_id(index),
-            expires: checkpoint.expires_after.map(|after| now.after(after)),
+            expires: expires_after.map(|after| now.after(after)),
+            input: input.filter(|input| !input.is_null()),
         };
         self.record(event, now, step)
+    }
+
+    /// A fan-out whose inputs were approved: they are its items.
+    fn settle_expansion(
+        &mut self,
+        index: NodeIndex,
+        now: Timestamp,
+        step: &mut Step,
+    ) -> Result<(), Refusal> {
+        let state = self.node(index);
+        let approved = (state.approved.as_ref()).and_then(|inputs| inputs.as_array());
+        let Some(inputs) = approved.filter(|_| matches!(state.stage, Stage::Ready)) else {
+            return Ok(());
+        };
+        let items = inputs.iter().cloned().map(Json::new).collect();
+        let node = self.definition.node(index).id.clone();
+        self.record(Event::FanOutExpanded { node, items }, now, step)
     }
 
     fn settle_end(&mut self, now: Timestamp, step: &mut Step) -> Result<(), Refusal> {

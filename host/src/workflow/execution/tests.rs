@@ -1,5 +1,6 @@
 //! Executions against a simulated outside: schedules, outcomes, crashes, people.
 
+mod before;
 mod crashes;
 mod events;
 mod golden;

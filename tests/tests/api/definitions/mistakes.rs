@@ -377,6 +377,24 @@ fn of_a_node() -> Vec<Row> {
         ),
         (
             "/nodes/0/checkpoint",
+            json!({"title": "t", "position": "beside"}),
+            "/nodes/0/checkpoint/position",
+            r#""before" or "after""#,
+        ),
+        (
+            "/nodes/0/checkpoint",
+            json!({"title": "t", "position": "before", "on_reject": "rerun"}),
+            "/nodes/0/checkpoint/on_reject",
+            "nothing to run again",
+        ),
+        (
+            "/nodes/0/checkpoint",
+            json!({"title": "t", "max_reruns": 100}),
+            "/nodes/0/checkpoint/max_reruns",
+            "from 1 to 99",
+        ),
+        (
+            "/nodes/0/checkpoint",
             json!({"title": "t", "expires_after_seconds": 0}),
             "/nodes/0/checkpoint/expires_after_seconds",
             "from 0.001",

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::{Execution, check_depth};
 use crate::workflow::{
-    CheckpointId, Decision, Event, ExecutionStatus, Failure, FailureKind, Timestamp,
+    CheckpointId, Decision, Event, ExecutionStatus, Failure, FailureKind, ITEMS_MAX, Timestamp,
     execution::{Command, Refusal, Stage, Step},
 };
 
@@ -96,7 +96,16 @@ impl Execution {
                 _ => false,
             })
             .ok_or(Refusal::NotOpen(checkpoint))?;
-        let node = self.definition.node(index).id.clone();
+        let spec = self.definition.node(index);
+        if let Decision::Edit { content } = &decision
+            && spec.asks_for_items()
+        {
+            let items = content.as_array().ok_or(Refusal::NotItems)?;
+            if items.len() > ITEMS_MAX {
+                return Err(Refusal::NotItems);
+            }
+        }
+        let node = spec.id.clone();
         let event = Event::CheckpointResolved {
             node,
             checkpoint,

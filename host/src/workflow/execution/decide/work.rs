@@ -3,7 +3,7 @@
 use super::Execution;
 use crate::workflow::{
     ArtifactRef, DEPTH_MAX, Digest, Event, ExecutionId, Failure, FailureKind, ITEMS_MAX, Json,
-    NodeIndex, Timestamp,
+    NodeIndex, Position, Timestamp,
     execution::{Prepared, Refusal, Step, Task},
     is_deeper_than,
 };
@@ -37,8 +37,15 @@ impl Execution {
         let spec = self.definition.node(index);
         let node = spec.id.clone();
         let is_fan_out = spec.for_each.is_some();
+        let asks = spec.asks(Position::Before);
         let result = result.and_then(|prepared| match prepared {
-            Prepared::ForEach(items) => check_items(items, is_fan_out).map(Prepared::ForEach),
+            Prepared::ForEach(items) if !asks => {
+                check_items(items, is_fan_out).map(Prepared::ForEach)
+            }
+            Prepared::ForEach(_) => Err(invalid("the inputs were not evaluated")),
+            Prepared::Propose(input) if asks => check_proposed(input, is_fan_out),
+            Prepared::Propose(_) => Err(invalid("nobody has to decide on the input")),
+            Prepared::Once if asks => Err(invalid("the input was not evaluated")),
             Prepared::Once if is_fan_out => Err(invalid("for_each was not evaluated")),
             prepared => Ok(prepared),
         });
@@ -56,6 +63,9 @@ impl Execution {
                 reason: "its condition is false".to_owned(),
             },
             Ok(Prepared::ForEach(items)) => Event::FanOutExpanded { node, items },
+            Ok(Prepared::Propose(input)) => {
+                return self.open_checkpoint_at(index, Some(input), now, step);
+            }
             Err(error) => Event::NodeFailed {
                 node,
                 item: None,
@@ -137,16 +147,31 @@ impl Execution {
     }
 }
 
+/// What somebody is asked before a node runs, if a journal can hold it.
+fn check_proposed(input: Json, is_fan_out: bool) -> Result<Prepared, Failure> {
+    if is_deeper_than(&input, DEPTH_MAX) {
+        return Err(too_deep("input"));
+    }
+    match input.as_array() {
+        None if is_fan_out => Err(invalid("the inputs of a fan-out must be an array")),
+        Some(items) if is_fan_out && items.len() > ITEMS_MAX => Err(too_many(items.len())),
+        _ => Ok(Prepared::Propose(input)),
+    }
+}
+
+fn too_many(items: usize) -> Failure {
+    invalid(format!(
+        "for_each gave {items} items, more than {ITEMS_MAX}"
+    ))
+}
+
 /// The items of a fan-out, if that many and that deep a journal can hold.
 fn check_items(items: Vec<Json>, is_fan_out: bool) -> Result<Vec<Json>, Failure> {
     if !is_fan_out {
         return Err(invalid("the node has no for_each"));
     }
     if items.len() > ITEMS_MAX {
-        let count = items.len();
-        return Err(invalid(format!(
-            "for_each gave {count} items, more than {ITEMS_MAX}"
-        )));
+        return Err(too_many(items.len()));
     }
     if items.iter().any(|item| is_deeper_than(item, DEPTH_MAX)) {
         return Err(too_deep("an item of for_each"));

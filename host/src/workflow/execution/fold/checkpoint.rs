@@ -3,7 +3,7 @@
 use super::Execution;
 use crate::workflow::{
     CheckpointId, Decision, Failure, FailureKind, Json, NodeId, NodeIndex, OnExpiry, OnReject,
-    ROUNDS_MAX, Timestamp,
+    Position, Timestamp,
     execution::{Consequence, Stage, Timer},
 };
 
@@ -13,20 +13,34 @@ impl Execution {
         id: &NodeId,
         checkpoint: CheckpointId,
         expires: Option<Timestamp>,
+        input: Option<&Json>,
+        at: Timestamp,
     ) -> Result<(), String> {
         let index = self.index(id)?;
         let node = self.node(index);
-        if !matches!(node.stage, Stage::Active) || node.open_slots > 0 {
-            return Err(format!("node {id} has not produced its output"));
-        }
-        if self.definition.node(index).checkpoint.is_none() {
+        let Some(spec) = &self.definition.node(index).checkpoint else {
             return Err(format!("node {id} has no checkpoint"));
+        };
+        let position = spec.position;
+        let is_time = match position {
+            Position::Before => matches!(node.stage, Stage::Ready) && node.approved.is_none(),
+            Position::After => matches!(node.stage, Stage::Active) && node.open_slots == 0,
+        };
+        if !is_time {
+            return Err(format!("node {id} is {}", node.status()));
         }
         if self.checkpoints.contains_key(&checkpoint) {
             return Err(format!("checkpoint {checkpoint} is open already"));
         }
-        let proposed = node.produced();
+        let proposed = match position {
+            Position::Before => input.cloned().unwrap_or_default(),
+            Position::After => node.produced(),
+        };
+        self.check_items(index, &proposed)?;
+        self.started_at.get_or_insert(at);
         self.change(index, |node| {
+            // Asked again, after a resume, it is another question.
+            node.round += u32::from(position == Position::Before);
             node.stage = Stage::AwaitingCheckpoint {
                 checkpoint,
                 expires,
@@ -50,13 +64,13 @@ impl Execution {
         at: Timestamp,
     ) -> Result<(), String> {
         let index = self.awaiting(id, checkpoint)?;
+        if let Decision::Edit { content } = decision {
+            self.check_items(index, content)?;
+        }
         let proposed = self.close_checkpoint(index);
         match decision {
-            Decision::Approve => self.close(index, Stage::Completed { output: proposed }, at),
-            Decision::Edit { content } => {
-                let output = content.clone();
-                self.close(index, Stage::Completed { output }, at);
-            }
+            Decision::Approve => self.accept(index, proposed, at),
+            Decision::Edit { content } => self.accept(index, content.clone(), at),
             Decision::Reject => {
                 let message = match notes {
                     Some(notes) => format!("rejected by the reviewer: {notes}"),
@@ -79,7 +93,7 @@ impl Execution {
         let message = "nobody decided at the checkpoint in time".to_owned();
         let spec = self.definition.node(index).checkpoint.as_ref();
         match spec.map(|spec| spec.on_expiry) {
-            Some(OnExpiry::Approve) => self.close(index, Stage::Completed { output: proposed }, at),
+            Some(OnExpiry::Approve) => self.accept(index, proposed, at),
             Some(OnExpiry::Reject) => self.reject(index, message, None, at),
             // Nobody found fault with the output, so a resume only asks again.
             Some(OnExpiry::Fail) | None => {
@@ -88,6 +102,27 @@ impl Execution {
             }
         }
         Ok(())
+    }
+
+    /// The node is over with this output, or runs with this input.
+    fn accept(&mut self, index: NodeIndex, content: Json, at: Timestamp) {
+        if self.definition.node(index).asks(Position::After) {
+            return self.close(index, Stage::Completed { output: content }, at);
+        }
+        self.change(index, |node| {
+            node.stage = Stage::Ready;
+            node.approved = Some(content);
+        });
+        self.run_approved(index);
+    }
+
+    /// Lets a node run whose input is approved and that has not begun.
+    pub(super) fn run_approved(&mut self, index: NodeIndex) {
+        if self.definition.node(index).for_each.is_some() {
+            self.consequences.push_back(Consequence::Expand(index));
+        } else {
+            self.start_slots(index);
+        }
     }
 
     /// The notes are for the next attempt: a rerun, or one after a resume.
@@ -100,9 +135,10 @@ impl Execution {
     ) {
         let spec = self.definition.node(index).checkpoint.as_ref();
         let is_rerun = spec.is_some_and(|spec| spec.on_reject == OnReject::Rerun);
+        let max_reruns = spec.map_or(0, |spec| spec.max_reruns);
         let rounds = self.node(index).round + 1;
         self.nodes[index.at()].review_notes = notes.map(str::to_owned);
-        if !is_rerun || rounds >= ROUNDS_MAX {
+        if !is_rerun || rounds > max_reruns {
             if is_rerun {
                 message = format!("{message} (round {rounds}, the last)");
             }
@@ -140,6 +176,15 @@ impl Execution {
                 .remove(&(expires, Timer::Expiry(index, checkpoint)));
         }
         proposed
+    }
+
+    /// What becomes the items of a fan-out has to be some.
+    fn check_items(&self, index: NodeIndex, inputs: &Json) -> Result<(), String> {
+        let spec = self.definition.node(index);
+        if spec.asks_for_items() && !inputs.is_array() {
+            return Err(format!("the inputs of node {} are no array", spec.id));
+        }
+        Ok(())
     }
 
     fn awaiting(&self, id: &NodeId, checkpoint: CheckpointId) -> Result<NodeIndex, String> {

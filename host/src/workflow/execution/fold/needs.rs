@@ -3,7 +3,7 @@
 
 use super::Execution;
 use crate::workflow::{
-    Join, NodeId, NodeIndex, OnFailure, Timestamp,
+    Join, NodeId, NodeIndex, OnFailure, Position, Timestamp,
     execution::{Consequence, Ending, Stage, Tally, Task, Timer},
 };
 
@@ -94,9 +94,14 @@ impl Execution {
 
     fn make_ready(&mut self, index: NodeIndex) {
         let spec = self.definition.node(index);
-        let needs_preparation = spec.when.is_some() || spec.for_each.is_some();
+        let needs_preparation =
+            spec.when.is_some() || spec.for_each.is_some() || spec.asks(Position::Before);
         let node = self.node(index);
         let next_attempt = node.slots.first().map_or(1, |slot| slot.attempt + 1);
+        if node.approved.is_some() && !node.is_prepared() {
+            self.change(index, |node| node.stage = Stage::Ready);
+            return self.run_approved(index);
+        }
         if !node.is_prepared() {
             self.change(index, |node| node.stage = Stage::Ready);
             self.agenda.push_back(if needs_preparation {

@@ -2,7 +2,7 @@
 
 use super::Execution;
 use crate::workflow::{
-    ArtifactRef, Failure, Json, NodeId, NodeIndex, OnFailure, Timestamp,
+    ArtifactRef, Failure, Json, NodeId, NodeIndex, OnFailure, Position, Timestamp,
     execution::{Consequence, Slot, SlotState, Stage, Task, Timer},
 };
 
@@ -205,7 +205,7 @@ impl Execution {
     fn all_slots_over(&mut self, index: NodeIndex, at: Timestamp) {
         match self.node(index).failure() {
             Some(failure) => self.close(index, Stage::Failed(failure), at),
-            None if self.definition.node(index).checkpoint.is_some() => {
+            None if self.definition.node(index).asks(Position::After) => {
                 self.consequences
                     .push_back(Consequence::OpenCheckpoint(index));
             }

@@ -138,6 +138,7 @@ impl Wild {
                 node,
                 checkpoint,
                 expires: (self.at > 50).then_some(at),
+                input: (self.at % 2 == 0).then_some(output),
             },
             _ if self.is_next => Event::CheckpointExpired { node, checkpoint },
             _ => Event::CheckpointResolved {

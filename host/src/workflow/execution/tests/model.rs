@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::world::World;
 use crate::workflow::{
-    Decision, Definition, Join, NodeIndex, NodeStatus, OnExpiry, OnReject, Prepared, ROUNDS_MAX,
+    Decision, Definition, Join, NodeIndex, NodeStatus, OnExpiry, OnReject, Position, Prepared,
 };
 
 /// What a node comes to when nothing stops the execution.
@@ -76,7 +76,8 @@ impl<'d> Model<'d> {
         if !runs {
             return Outcome::of(NodeStatus::Skipped);
         }
-        let prepared = if spec.when.is_some() || spec.for_each.is_some() {
+        let asks = spec.asks(Position::Before);
+        let prepared = if spec.when.is_some() || spec.for_each.is_some() || asks {
             self.world.prepared(self.definition, index)
         } else {
             Ok(Prepared::Once)
@@ -89,6 +90,15 @@ impl<'d> Model<'d> {
                 let items: Vec<_> = (0_u32..).take(items.len()).map(Some).collect();
                 self.rounds(index, &items)
             }
+            // The first time it is asked is round 1.
+            Ok(Prepared::Propose(input)) => match self.review(index, 1, (*input).clone()) {
+                Review::GoOn(Value::Array(items)) if spec.for_each.is_some() => {
+                    let items: Vec<_> = (0_u32..).take(items.len()).map(Some).collect();
+                    self.rounds(index, &items)
+                }
+                Review::GoOn(_) => self.rounds(index, &[None]),
+                Review::Again | Review::Fail => Outcome::of(NodeStatus::Failed),
+            },
         }
     }
 
@@ -111,8 +121,15 @@ impl<'d> Model<'d> {
                 [None] => outputs[0].clone(),
                 _ => Value::Array(outputs),
             };
-            let output = match self.review(index, round, produced) {
-                Review::Again if round + 1 < ROUNDS_MAX => continue,
+            let spec = self.definition.node(index);
+            let review = if spec.asks(Position::Before) {
+                Review::GoOn(produced)
+            } else {
+                self.review(index, round, produced)
+            };
+            let max_reruns = (spec.checkpoint.as_ref()).map_or(0, |spec| spec.max_reruns);
+            let output = match review {
+                Review::Again if round < max_reruns => continue,
                 Review::Again | Review::Fail => None,
                 Review::GoOn(output) => Some(output),
             };

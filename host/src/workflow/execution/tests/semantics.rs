@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::{START, execution_id, json_of, story::Story};
 use crate::workflow::{
     Action, Command, DEPTH_MAX, Decision, Event, Execution, ExecutionStatus, FailureKind, Input,
-    Json, NodeIndex, NodeState, NodeStatus, Prepared, ROUNDS_MAX, Refusal, Stage,
+    Json, NodeIndex, NodeState, NodeStatus, Prepared, RERUNS_MAX, Refusal, Stage,
 };
 
 fn run(node: u32, attempt: u32) -> Action {
@@ -158,7 +158,7 @@ fn a_node_is_sent_back_at_most_as_often_as_there_are_rounds() {
         "title": "t", "on_reject": "rerun", "on_expiry": "reject", "expires_after_seconds": 0.001
     });
     let (mut story, _) = Story::of(&json!([{"id": "a", "phase": "p", "checkpoint": checkpoint}]));
-    for attempt in 1..=ROUNDS_MAX {
+    for attempt in 1..=RERUNS_MAX + 1 {
         assert_eq!(story.status(), ExecutionStatus::Running);
         story.attempted(attempt, Ok(json!(1)));
         story.wait(1);
@@ -202,6 +202,26 @@ fn preparation_that_contradicts_the_definition_fails_the_node() {
         (
             json!({"id": "a", "phase": "p", "for_each": "input.x"}),
             Prepared::ForEach(vec![Json::default(); 10_001]),
+        ),
+        (
+            json!({"id": "a", "phase": "p", "checkpoint": json!({"title": "t", "position": "before"})}),
+            Prepared::Once,
+        ),
+        (
+            json!({"id": "a", "phase": "p", "checkpoint": {"title": "t"}, "when": "input.x"}),
+            Prepared::Propose(Json::default()),
+        ),
+        (
+            json!({"id": "a", "phase": "p", "for_each": "input.x", "checkpoint": json!({"title": "t", "position": "before"})}),
+            Prepared::ForEach(Vec::new()),
+        ),
+        (
+            json!({"id": "a", "phase": "p", "for_each": "input.x", "checkpoint": json!({"title": "t", "position": "before"})}),
+            Prepared::Propose(Arc::new(json!({"no": "array"}))),
+        ),
+        (
+            json!({"id": "a", "phase": "p", "checkpoint": json!({"title": "t", "position": "before"})}),
+            Prepared::Propose(Arc::new(nested(DEPTH_MAX + 1))),
         ),
         (
             json!({"id": "a", "phase": "p", "for_each": "input.x"}),

@@ -31,6 +31,8 @@ pub(super) struct CheckpointShape {
     pub(super) on_reject: &'static str,
     pub(super) on_expiry: &'static str,
     pub(super) expires_ms: Option<u32>,
+    pub(super) max_reruns: u32,
+    pub(super) is_before: bool,
 }
 
 impl Shape {
@@ -77,6 +79,11 @@ impl Shape {
             node["checkpoint"] = json!({
                 "title": "t", "on_reject": checkpoint.on_reject, "on_expiry": checkpoint.on_expiry,
             });
+            node["checkpoint"]["max_reruns"] = json!(checkpoint.max_reruns);
+            if checkpoint.is_before {
+                node["checkpoint"]["position"] = json!("before");
+                node["checkpoint"]["on_reject"] = json!("fail");
+            }
             if let Some(ms) = checkpoint.expires_ms {
                 node["checkpoint"]["expires_after_seconds"] = json!(f64::from(ms) / 1000.0);
             }
@@ -162,10 +169,16 @@ fn checkpoint() -> impl Strategy<Value = CheckpointShape> {
         prop::sample::select(vec!["fail", "rerun"]),
         prop::sample::select(vec!["approve", "reject", "fail"]),
         prop::option::of(1..50_u32),
+        prop::sample::select(vec![1, 2, 99]),
+        prop::bool::weighted(0.3),
     )
-        .prop_map(|(on_reject, on_expiry, expires_ms)| CheckpointShape {
-            on_reject,
-            on_expiry,
-            expires_ms,
-        })
+        .prop_map(
+            |(on_reject, on_expiry, expires_ms, max_reruns, is_before)| CheckpointShape {
+                on_reject,
+                on_expiry,
+                expires_ms,
+                max_reruns,
+                is_before,
+            },
+        )
 }

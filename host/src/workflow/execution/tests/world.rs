@@ -9,7 +9,9 @@ use std::{
 use proptest::prelude::*;
 use serde_json::json;
 
-use crate::workflow::{Decision, Definition, Failure, FailureKind, Json, NodeIndex, Prepared};
+use crate::workflow::{
+    Decision, Definition, Failure, FailureKind, Json, NodeIndex, Position, Prepared,
+};
 
 /// What phases, expressions and people do.
 #[derive(Debug, Clone, Copy)]
@@ -55,13 +57,16 @@ impl World {
         if spec.when.is_some() && self.percent(("when", node.0)) < 50 {
             return Ok(Prepared::Skip);
         }
-        if spec.for_each.is_none() {
-            return Ok(Prepared::Once);
-        }
         let count = self.percent(("items", node.0)) % 5;
-        Ok(Prepared::ForEach(
-            (0..count).map(|item| Arc::new(json!(item))).collect(),
-        ))
+        let asks = spec.asks(Position::Before);
+        Ok(match (asks, spec.for_each.is_some()) {
+            (true, true) => Prepared::Propose(Arc::new((0..count).collect())),
+            (true, false) => Prepared::Propose(Arc::new(json!("input"))),
+            (false, true) => {
+                Prepared::ForEach((0..count).map(|item| Arc::new(json!(item))).collect())
+            }
+            (false, false) => Prepared::Once,
+        })
     }
 
     /// How an attempt ends.
@@ -96,8 +101,15 @@ impl World {
         let decision = if self.percent(("decide", node.0, round)) < self.rejecting {
             Decision::Reject
         } else if self.percent(("edit", node.0, round)) < 30 {
+            let is_items =
+                checkpoint.position == Position::Before && definition.node(node).for_each.is_some();
+            let content = if is_items {
+                json!(["edited"])
+            } else {
+                json!({"edited": round})
+            };
             Decision::Edit {
-                content: Arc::new(json!({"edited": round})),
+                content: Arc::new(content),
             }
         } else {
             Decision::Approve

@@ -77,10 +77,10 @@ async fn of_many_deciders_one_wins_and_all_learn_of_it() {
         {"id": "after", "phase": "delay", "config": {"ms": 0}, "needs": ["draft"]},
     ]});
     hosts[0].api.put(&definition).await;
-    for _ in 0..5 {
+    for _ in 0..10 {
         let id = hosts[0].api.start("decided", &json!({})).await;
         let open = hosts[1].api.checkpoint(&id, "draft", 1).await;
-        let deciders = (0..60_usize).map(|number| {
+        let deciders = (0..200_usize).map(|number| {
             let decision = match number % 3 {
                 0 => json!({"action": "approve"}),
                 1 => json!({"action": "reject", "notes": format!("n{number}")}),

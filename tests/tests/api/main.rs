@@ -24,3 +24,4 @@ mod large;
 mod misbehaviour;
 mod outbound;
 mod refusals;
+mod upgrades;

@@ -172,7 +172,10 @@ async fn folder(
         let phase = loader.phase(move || read(&path), |name| grants.of(name));
         match phase.await {
             Ok(phase) => Ok((phase, file)),
-            Err(reason) => Err(CatalogError::Phase { file, reason }),
+            Err(error) => Err(CatalogError::Phase {
+                file,
+                reason: error.to_string(),
+            }),
         }
     }))
     .await?;

@@ -20,7 +20,7 @@ use super::{
 };
 use crate::{
     wasm::Wasm,
-    workflow::{Digest, Level, PhaseName},
+    workflow::{Digest, Failure, Level, PhaseName},
 };
 
 /// Largest component. One with a whole Python interpreter in it has 40 MB.
@@ -54,6 +54,23 @@ pub(super) struct Phase {
     pub(super) grant: PhaseGrant,
 }
 
+/// Why a component is no phase.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum LoadError {
+    /// It never will be one.
+    #[error("{0}")]
+    Unusable(String),
+    /// It does not say what it is. Another time it may: there was no memory left, say.
+    #[error("cannot describe itself: {0}")]
+    Silent(Failure),
+}
+
+impl From<String> for LoadError {
+    fn from(reason: String) -> Self {
+        Self::Unusable(reason)
+    }
+}
+
 /// What it takes to make phases of components.
 #[derive(Clone)]
 pub(super) struct Loader {
@@ -68,11 +85,12 @@ impl Loader {
         &self,
         read: impl FnOnce() -> Result<Bytes, String> + Send + 'static,
         grant: impl FnOnce(&PhaseName) -> PhaseGrant,
-    ) -> Result<Phase, String> {
+    ) -> Result<Phase, LoadError> {
         let (digest, component) = compile(&self.wasm, &self.linker, read).await?;
         let component =
             PhasePluginPre::new(component).map_err(|error| format!("is no phase: {error:#}"))?;
-        let descriptor = self.describe(&component).await?;
+        let descriptor = self.describe(&component).await;
+        let descriptor = descriptor.map_err(LoadError::Silent)?;
         let part = |what: &str, reason: String| format!("{what}: {reason}");
         let name: PhaseName = descriptor
             .name
@@ -106,7 +124,7 @@ impl Loader {
         })
     }
 
-    async fn describe(&self, component: &PhasePluginPre<Guest>) -> Result<Descriptor, String> {
+    async fn describe(&self, component: &PhasePluginPre<Guest>) -> Result<Descriptor, Failure> {
         let grant = Grant {
             limits: DESCRIBE_LIMITS,
             variables: Arc::default(),
@@ -121,7 +139,6 @@ impl Loader {
         call(&self.wasm, grant, Arc::new(Nobody), work)
             .await
             .map(|(descriptor, _)| descriptor)
-            .map_err(|failure| format!("cannot describe itself: {failure}"))
     }
 }
 

@@ -7,23 +7,23 @@ use std::{
 };
 
 use tokio::sync::{OnceCell, Semaphore};
+use tracing::info;
 
 use super::{
+    PhaseInfo,
     catalog::Catalog,
-    component::{Loader, Phase},
+    component::{LoadError, Loader, Phase},
     failure::failure,
 };
 use crate::{
     store::{Components, StoreError},
+    wasm::LOADS_MAX,
     workflow::{Digest, Failure, FailureKind, PhaseName},
 };
 
 /// Phases from the store that stay ready; the one longest not asked for goes first. Small
 /// ones take about a megabyte each, one with an interpreter in it a hundred.
 const PHASES_MAX: usize = 32;
-
-/// Components that are loaded at a time: each may be as large as components may be.
-const LOADS_MAX: usize = 2;
 
 /// Why the component that an execution pinned cannot be had.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -103,7 +103,7 @@ impl Pinned {
             loader,
             catalog,
             components,
-            places: Semaphore::new(LOADS_MAX),
+            places: Semaphore::new(LOADS_MAX as usize),
         };
         Self {
             source: Arc::new(source),
@@ -126,7 +126,7 @@ impl Pinned {
         let (source, name) = (self.source.clone(), phase.clone());
         let load = async move {
             let loaded = cell.get_or_try_init(|| source.load(name, digest)).await;
-            loaded.map(Clone::clone)
+            loaded.cloned()
         };
         tokio::spawn(load).await.unwrap_or_else(|error| {
             Err(PinnedError::Broken {
@@ -151,7 +151,7 @@ impl Pinned {
 }
 
 impl Source {
-    /// The outer error is not remembered.
+    /// The outer error is not remembered: another time it may be different.
     async fn load(
         &self,
         phase: PhaseName,
@@ -181,14 +181,23 @@ impl Source {
             .loader
             .phase(check, |name| self.catalog.grant(name))
             .await;
-        if let Ok(loaded) = &loaded {
-            let info = &loaded.info;
-            tracing::info!(phase.name = %info.name, phase.version = info.version, phase.digest = %digest, "loaded a phase from the database");
-        }
-        Ok(loaded.map(Arc::new).map_err(|reason| PinnedError::Broken {
+        let broken = |reason| PinnedError::Broken {
             phase,
             digest,
             reason,
-        }))
+        };
+        let loaded = match loaded {
+            Ok(loaded) => loaded,
+            Err(LoadError::Unusable(reason)) => return Ok(Err(broken(reason))),
+            Err(error @ LoadError::Silent(_)) => return Err(broken(error.to_string())),
+        };
+        let PhaseInfo { name, version, .. } = &loaded.info;
+        info!(
+            phase.name = %name,
+            phase.version = version,
+            phase.digest = %digest,
+            "loaded a phase from the database"
+        );
+        Ok(Ok(Arc::new(loaded)))
     }
 }

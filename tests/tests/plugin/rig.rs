@@ -78,11 +78,9 @@ impl Rig {
     }
 
     /// On this store.
-    pub async fn keep(self, components: Arc<dyn Components>) -> Self {
-        Self {
-            sandbox: self.sandbox.keep(components).await.unwrap(),
-            _folder: self._folder,
-        }
+    pub async fn keep(mut self, components: Arc<dyn Components>) -> Self {
+        self.sandbox = self.sandbox.keep(components).await.unwrap();
+        self
     }
 
     /// A first attempt.

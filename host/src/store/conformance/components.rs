@@ -24,7 +24,7 @@ fn component(version: &str, data: Vec<u8>) -> NewComponent {
 /// Bytes that do not repeat themselves soon.
 fn large() -> Vec<u8> {
     (0..BYTES)
-        .map(|at| (at * at >> 7).to_le_bytes()[0])
+        .map(|at| ((at * at) >> 7).to_le_bytes()[0])
         .collect()
 }
 

@@ -26,6 +26,9 @@ pub const EVALUATOR: &str = "target/wasm32-wasip2/wasm/expression.wasm";
 /// How long attempts may go on after the engine was asked to stop.
 pub const GRACE: Duration = Duration::from_secs(10);
 
+/// What fails when there are no phases.
+const LOADING: &str = "failed to load the phases";
+
 /// What an engine is opened with.
 #[derive(Debug, Clone)]
 pub struct Config {
@@ -57,7 +60,9 @@ impl App {
         let wasm = open_wasm()?;
         let sandbox = open_sandbox(&wasm, config.phases, config.evaluator);
         let (store, sandbox) = tokio::join!(store::open(&config.database), sandbox);
-        let (store, runner) = (store.context("failed to open the database")?, sandbox?);
+        let store = store.context("failed to open the database")?;
+        let sandbox = sandbox?.keep(store.clone()).await;
+        let runner: Arc<dyn PhaseRunner> = Arc::new(sandbox.context(LOADING)?);
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let library = Arc::new(Library::new(store.clone()));
         let events = Events::default();
@@ -121,11 +126,10 @@ pub async fn open_sandbox(
     wasm: &Arc<Wasm>,
     phases: Vec<PathBuf>,
     evaluator: PathBuf,
-) -> Result<Arc<dyn PhaseRunner>> {
+) -> Result<Sandbox> {
     let config = SandboxConfig::new(phases, evaluator);
     let env = |name: &str| std::env::var(name).ok();
-    let sandbox = Sandbox::new(wasm.clone(), &config, &env)
+    Sandbox::new(wasm.clone(), &config, &env)
         .await
-        .context("failed to load the phases")?;
-    Ok(Arc::new(sandbox))
+        .context(LOADING)
 }

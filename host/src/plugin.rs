@@ -5,6 +5,7 @@
 
 mod bindings;
 mod catalog;
+mod component;
 mod expansion;
 mod expressions;
 mod failure;
@@ -15,6 +16,7 @@ mod log;
 mod memory;
 mod outbound;
 mod phase_host;
+mod pinned;
 mod sandbox;
 mod schema;
 mod text;
@@ -22,6 +24,7 @@ mod text;
 pub use catalog::CatalogError;
 pub use grants::GrantsError;
 pub use limits::Limits;
+pub use pinned::PinnedError;
 pub use sandbox::{Sandbox, SandboxConfig, SandboxError};
 pub use schema::Schema;
 
@@ -32,7 +35,7 @@ use bytes::Bytes;
 use serde_json::Value;
 
 use crate::workflow::{
-    ArtifactRef, Digest, ExecutionId, Failure, Json, Level, NodeId, PhaseName, WorkflowId,
+    ArtifactRef, Digest, ExecutionId, Failure, Json, Level, NodeId, PhaseName, Position, WorkflowId,
 };
 
 /// Runs phases and evaluates expressions. The real one is `Sandbox`; tests have another.
@@ -48,11 +51,15 @@ pub trait PhaseRunner: Send + Sync + 'static {
     /// the strings are JSON Pointers and messages. Empty when it is valid.
     fn check_config(&self, phase: &PhaseName, config: &Value) -> Vec<(String, String)>;
 
-    /// Validates a value against the input schema of a phase in the catalog, likewise.
-    fn check_input(&self, phase: &PhaseName, input: &Value) -> Vec<(String, String)>;
-
-    /// Validates a value against the output schema of a phase in the catalog, likewise.
-    fn check_output(&self, phase: &PhaseName, output: &Value) -> Vec<(String, String)>;
+    /// Validates what a reviewer puts in the place of an input or output, by the schema of the
+    /// phase that an execution pinned, likewise.
+    async fn check_edit(
+        &self,
+        phase: &PhaseName,
+        pinned: Digest,
+        position: Position,
+        content: &Value,
+    ) -> Result<Vec<(String, String)>, PinnedError>;
 
     /// For each CEL expression: nothing when it compiles, else the reason.
     async fn check_expressions(&self, sources: Vec<String>)

@@ -19,6 +19,7 @@
 mod append;
 mod cluster;
 mod codec;
+mod components;
 mod postgres;
 mod rows;
 mod sizes;
@@ -40,6 +41,7 @@ use crate::workflow::{
 
 pub use append::JSON_DEPTH_MAX;
 pub use cluster::{Answer, Cluster, Notice, Peers, Signal, SignalId};
+pub use components::{Components, NewComponent};
 pub use postgres::PostgresStore;
 pub use rows::{
     CheckpointFilter, CheckpointOutcome, CheckpointRow, CheckpointState, CheckpointStatus,
@@ -65,9 +67,9 @@ pub async fn open(url: &str) -> Result<Arc<dyn Store>, StoreError> {
     )))
 }
 
-/// Where executions, definitions and blobs are kept.
+/// Where executions, definitions, blobs and components are kept.
 #[async_trait]
-pub trait Store: Send + Sync + 'static {
+pub trait Store: Components + 'static {
     /// Commits these appends in one transaction. The results are in their order.
     ///
     /// The appends are of different executions (`writer` merges those of one)

@@ -26,6 +26,10 @@ pub const ATTEMPTS_MAX: u32 = 256;
 /// Expression evaluations at once. They only compute, so a few per processor are enough.
 pub const EXPRESSIONS_MAX: u32 = 32;
 
+/// Phases from the store that are loaded at once, and asked what they are: each may be as
+/// large as components may be.
+pub const LOADS_MAX: u32 = 2;
+
 /// Instances of endpoint components at once. Each serves many requests, one after another
 /// and [`ENDPOINT_CALLS_MAX`] side by side.
 pub const ENDPOINT_INSTANCES_MAX: u32 = 128;
@@ -42,13 +46,13 @@ pub const TICK: Duration = Duration::from_millis(2);
 const IDLE_TICKS: u32 = 500;
 
 /// All instances at once, of every kind.
-const INSTANCES_MAX: u32 = ATTEMPTS_MAX + EXPRESSIONS_MAX + ENDPOINT_INSTANCES_MAX;
+const INSTANCES_MAX: u32 = ATTEMPTS_MAX + EXPRESSIONS_MAX + LOADS_MAX + ENDPOINT_INSTANCES_MAX;
 
-/// Stacks: two for each attempt and evaluation (the one it runs on and a spare one), one for
+/// Stacks: two for each attempt, evaluation and load (the one it runs on and a spare one), one for
 /// each request that may be in an endpoint. Each takes two places in the kernel's list of
 /// mappings, which ends at 65,530.
 const STACKS_MAX: u32 =
-    2 * (ATTEMPTS_MAX + EXPRESSIONS_MAX) + ENDPOINT_INSTANCES_MAX * ENDPOINT_CALLS_MAX;
+    2 * (ATTEMPTS_MAX + EXPRESSIONS_MAX + LOADS_MAX) + ENDPOINT_INSTANCES_MAX * ENDPOINT_CALLS_MAX;
 
 /// Memories of one component. Compilers make one; composed components have one for each part.
 const MEMORIES_PER_COMPONENT_MAX: u32 = 4;

@@ -2,6 +2,8 @@
 
 #[path = "plugin/outbound.rs"]
 mod outbound;
+#[path = "plugin/pinned.rs"]
+mod pinned;
 #[path = "plugin/rig.rs"]
 mod rig;
 #[path = "plugin/server.rs"]

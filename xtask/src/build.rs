@@ -48,6 +48,7 @@ const BUILT: &[GuestKind] = &[
     GuestKind::Component,
     GuestKind::Phase,
     GuestKind::TestPhase,
+    GuestKind::TestEdition,
     GuestKind::TestEndpoint,
 ];
 
@@ -83,7 +84,10 @@ fn lay_out(workspace: &Workspace) -> Result<()> {
     let folder_of = |kind| match kind {
         GuestKind::Phase => Some(workspace.phases()),
         GuestKind::TestPhase => Some(workspace.test_phases()),
-        GuestKind::Component | GuestKind::TestEndpoint | GuestKind::Library => None,
+        GuestKind::Component
+        | GuestKind::TestEdition
+        | GuestKind::TestEndpoint
+        | GuestKind::Library => None,
     };
     for folder in [workspace.phases(), workspace.test_phases(), here.clone()] {
         fs::create_dir_all(&folder).with_context(|| format!("make {}", folder.display()))?;

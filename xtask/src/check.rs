@@ -50,6 +50,7 @@ fn clippy_wasm(workspace: &Workspace) -> Command {
         GuestKind::Component,
         GuestKind::Phase,
         GuestKind::TestPhase,
+        GuestKind::TestEdition,
         GuestKind::TestEndpoint,
     ];
     let mut cargo = cargo_wasm(workspace, "clippy");

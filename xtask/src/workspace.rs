@@ -38,6 +38,8 @@ pub enum GuestKind {
     Phase,
     /// A phase that only tests use.
     TestPhase,
+    /// A version of a phase that tests deploy themselves; others have the same name.
+    TestEdition,
     /// An endpoint for tests.
     TestEndpoint,
 }
@@ -118,6 +120,7 @@ impl Guest {
             (true, place) if place.starts_with("components") => GuestKind::Component,
             (true, place) if place.starts_with("phases") => GuestKind::Phase,
             (true, place) if place.starts_with("tests/phases") => GuestKind::TestPhase,
+            (true, place) if place.starts_with("tests/editions") => GuestKind::TestEdition,
             (true, place) if place.starts_with("tests/endpoints") => GuestKind::TestEndpoint,
             (false, place) if place.starts_with("components") || place.starts_with("sdk") => {
                 GuestKind::Library

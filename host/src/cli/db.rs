@@ -49,6 +49,7 @@ impl Db {
             &[("STATUS", "status"), ("EXECUTIONS", "executions")],
         );
         println!("\n{} bytes in all", sizes.bytes);
+        println!("components of phases are kept for good: executions run what they pinned");
         Ok(ExitCode::SUCCESS)
     }
 }

@@ -28,7 +28,7 @@ impl Validate {
         let document = run::read_json(&self.definition)?;
         let wasm = app::open_wasm()?;
         let runner = app::open_sandbox(&wasm, self.phases.folders, self.phases.evaluator).await?;
-        let violations = match service::check_definition(&*runner, &document, None).await {
+        let violations = match service::check_definition(&runner, &document, None).await {
             Ok(_) => Vec::new(),
             Err(CheckError::Invalid(violations)) => violations,
             Err(error) => return Err(error.into()),

@@ -1,54 +1,23 @@
-//! The phases that there are: components of one or more folders, compiled, linked and
-//! asked what they are once, at start-up.
+//! The phases that there are: components of one or more folders, loaded once, at start-up.
 
 use std::{
     collections::{BTreeMap, HashMap},
     fs,
     path::{Path, PathBuf},
     sync::Arc,
-    time::Duration,
 };
 
-use async_trait::async_trait;
 use futures::future::try_join_all;
-use serde_json::Value;
 use tokio::task::spawn_blocking;
-use wasmtime::component::{Component, InstancePre, Linker};
 
 use super::{
-    Artifact, AttemptHost, PhaseInfo,
-    bindings::phase::{PhasePluginPre, exports::phasewright::phase::phase::Descriptor},
+    PhaseInfo,
+    component::{Loader, Phase, read},
     grants::{Env, Grants, GrantsError, PhaseGrant},
-    guest::{Grant, Guest, call},
-    limits::Limits,
-    memory::MemoryPool,
-    schema::Schema,
-    text::shorten,
 };
 use crate::{
-    wasm::Wasm,
-    workflow::{Digest, Level, PhaseName},
-};
-
-/// Largest component. One with a whole Python interpreter in it has 40 MB.
-const COMPONENT_BYTES_MAX: u64 = 256 << 20;
-
-/// Longest description of a phase, in characters.
-const DESCRIPTION_CHARS_MAX: usize = 2_000;
-
-/// What `describe` may use: it only hands out constants, but an interpreter may have to start.
-const DESCRIBE_LIMITS: Limits = Limits {
-    wall_clock: Duration::from_secs(30),
-    cpu_time: Duration::from_secs(10),
-    memory_bytes: 256 << 20,
-    output_bytes: 1 << 20,
-    artifact_bytes: 1,
-    artifact_count: 1,
-    log_bytes: 64 << 10,
-    log_lines: 100,
-    outbound_requests: 0,
-    outbound_bytes: 0,
-    outbound_time: Duration::ZERO,
+    store::{Components, NewComponent, StoreError},
+    workflow::{Digest, PhaseName},
 };
 
 /// Why the phases cannot be loaded.
@@ -80,57 +49,68 @@ pub enum CatalogError {
         /// The other.
         second: PathBuf,
     },
+    /// What is in the database.
+    #[error("see which phases are in the database: {0}")]
+    Absent(StoreError),
+    /// One that cannot be put into the database.
+    #[error("keep phase {} in the database: {reason}", file.display())]
+    Keep {
+        /// Which.
+        file: PathBuf,
+        /// Why.
+        reason: String,
+    },
     /// What is granted to them.
     #[error(transparent)]
     Grants(#[from] GrantsError),
 }
 
-/// A phase that is ready to run.
-pub(super) struct Phase {
-    pub(super) info: PhaseInfo,
-    pub(super) component: PhasePluginPre<Guest>,
-    pub(super) config: Schema,
-    pub(super) input: Schema,
-    pub(super) output: Schema,
-    pub(super) grant: PhaseGrant,
-    file: PathBuf,
-}
-
 /// The phases that are ready to run.
+#[derive(Default)]
 pub(super) struct Catalog {
     by_digest: HashMap<Digest, Arc<Phase>>,
-    by_name: BTreeMap<PhaseName, Arc<Phase>>,
+    by_name: BTreeMap<PhaseName, (Arc<Phase>, PathBuf)>,
     infos: Arc<BTreeMap<PhaseName, PhaseInfo>>,
-}
-
-/// What loading needs.
-pub(super) struct Loader<'a> {
-    pub(super) wasm: &'a Wasm,
-    pub(super) linker: &'a Linker<Guest>,
-    pub(super) memory: &'a Arc<MemoryPool>,
-    pub(super) env: Env<'a>,
+    /// Of each folder.
+    grants: Vec<Grants>,
 }
 
 impl Catalog {
     /// The phases of these folders: every file in them that ends in `.wasm`.
     pub(super) async fn load(
-        loader: &Loader<'_>,
+        loader: &Loader,
         folders: &[PathBuf],
+        env: Env<'_>,
     ) -> Result<Self, CatalogError> {
-        let mut catalog = Self {
-            by_digest: HashMap::new(),
-            by_name: BTreeMap::new(),
-            infos: Arc::default(),
-        };
-        for phases in try_join_all(folders.iter().map(|folder| loader.folder(folder))).await? {
-            for phase in phases {
-                catalog.add(phase)?;
+        let mut catalog = Self::default();
+        let loading = folders.iter().map(|path| folder(loader, path, env));
+        for (phases, grants) in try_join_all(loading).await? {
+            for (phase, file) in phases {
+                catalog.add(phase, file)?;
             }
+            catalog.grants.push(grants);
         }
-        let infos = catalog.by_name.values().map(|phase| &phase.info);
+        let infos = catalog.by_name.values().map(|(phase, _)| &phase.info);
         let infos = infos.map(|info| (info.name.clone(), info.clone()));
         catalog.infos = Arc::new(infos.collect());
         Ok(catalog)
+    }
+
+    /// Keeps all components in a store, as far as they are not there.
+    pub(super) async fn keep(&self, components: &dyn Components) -> Result<(), CatalogError> {
+        let digests: Vec<_> = self.by_digest.keys().copied().collect();
+        let absent = components.absent_components(&digests).await;
+        let absent = absent.map_err(CatalogError::Absent)?;
+        let is_absent = |(phase, _): &&(Arc<Phase>, PathBuf)| absent.contains(&phase.info.digest);
+        for (phase, file) in self.by_name.values().filter(is_absent) {
+            keep(components, &phase.info, file.clone())
+                .await
+                .map_err(|reason| CatalogError::Keep {
+                    file: file.clone(),
+                    reason,
+                })?;
+        }
+        Ok(())
     }
 
     /// The phase that an execution pinned.
@@ -140,7 +120,20 @@ impl Catalog {
 
     /// The phase that has this name now.
     pub(super) fn named(&self, name: &PhaseName) -> Option<&Arc<Phase>> {
-        self.by_name.get(name)
+        self.by_name.get(name).map(|(phase, _)| phase)
+    }
+
+    /// What any component of this name is granted: what the one in the catalog is; else what
+    /// the first folder says that names it, or the first of all.
+    pub(super) fn grant(&self, name: &PhaseName) -> PhaseGrant {
+        if let Some(phase) = self.named(name) {
+            return phase.grant.clone();
+        }
+        let names_it = self.grants.iter().find(|grants| grants.name(name));
+        match names_it.or(self.grants.first()) {
+            Some(grants) => grants.of(name),
+            None => PhaseGrant::default(),
+        }
     }
 
     /// What all phases say about themselves.
@@ -148,128 +141,69 @@ impl Catalog {
         self.infos.clone()
     }
 
-    fn add(&mut self, phase: Phase) -> Result<(), CatalogError> {
+    fn add(&mut self, phase: Phase, file: PathBuf) -> Result<(), CatalogError> {
         let phase = Arc::new(phase);
         self.by_digest.insert(phase.info.digest, phase.clone());
         let name = phase.info.name.clone();
-        match self.by_name.insert(name.clone(), phase.clone()) {
+        match self.by_name.insert(name.clone(), (phase, file.clone())) {
             None => Ok(()),
-            Some(first) => Err(CatalogError::Twice {
+            Some((_, first)) => Err(CatalogError::Twice {
                 name,
-                first: first.file.clone(),
-                second: phase.file.clone(),
+                first,
+                second: file,
             }),
         }
     }
 }
 
-impl Loader<'_> {
-    async fn folder(&self, folder: &Path) -> Result<Vec<Phase>, CatalogError> {
-        let grants = Grants::load(folder, self.env)?;
-        let files = components(folder).map_err(|error| CatalogError::Read {
-            path: folder.to_owned(),
-            reason: error.to_string(),
-        })?;
-        let phases = try_join_all(files.iter().map(async |file| {
-            self.phase(file, &grants)
-                .await
-                .map_err(|reason| CatalogError::Phase {
-                    file: file.clone(),
-                    reason,
-                })
-        }))
-        .await?;
-        let names: Vec<_> = phases.iter().map(|phase| phase.info.name.clone()).collect();
-        grants.check_names(&names)?;
-        Ok(phases)
-    }
-
-    async fn phase(&self, file: &Path, grants: &Grants) -> Result<Phase, String> {
-        let (digest, component) = compile(self.wasm, self.linker, file.to_owned()).await?;
-        let component =
-            PhasePluginPre::new(component).map_err(|error| format!("is no phase: {error:#}"))?;
-        let descriptor = self.describe(&component).await?;
-        let part = |what: &str, reason: String| format!("{what}: {reason}");
-        let name: PhaseName = descriptor
-            .name
-            .parse()
-            .map_err(|error| format!("name: {error}"))?;
-        let version = shorten(descriptor.version, DESCRIPTION_CHARS_MAX);
-        semver::Version::parse(&version)
-            .map_err(|error| format!("version {version:?} is not a semantic version: {error}"))?;
-        let schema = |what: &str, text: &str| -> Result<(Arc<Value>, Schema), String> {
-            let (document, schema) = Schema::parse(text).map_err(|reason| part(what, reason))?;
-            Ok((Arc::new(document), schema))
-        };
-        let (config_schema, config) = schema("config schema", &descriptor.config_schema)?;
-        let (input_schema, input) = schema("input schema", &descriptor.input_schema)?;
-        let (output_schema, output) = schema("output schema", &descriptor.output_schema)?;
-        Ok(Phase {
-            grant: grants.of(&name),
-            info: PhaseInfo {
-                name,
-                version,
-                description: shorten(descriptor.description, DESCRIPTION_CHARS_MAX),
-                config_schema,
-                input_schema,
-                output_schema,
-                digest,
-            },
-            component,
-            config,
-            input,
-            output,
-            file: file.to_owned(),
-        })
-    }
-
-    async fn describe(&self, component: &PhasePluginPre<Guest>) -> Result<Descriptor, String> {
-        let grant = Grant {
-            limits: DESCRIBE_LIMITS,
-            variables: Arc::default(),
-            outbound: None,
-            timeout: None,
-            memory: self.memory.clone(),
-        };
-        let work = async |store: &mut wasmtime::Store<Guest>| {
-            let plugin = component.instantiate_async(&mut *store).await?;
-            plugin.phasewright_phase_phase().call_describe(store).await
-        };
-        call(self.wasm, grant, Arc::new(Nobody), work)
-            .await
-            .map(|(descriptor, _)| descriptor)
-            .map_err(|failure| format!("cannot describe itself: {failure}"))
-    }
+/// The phases of a folder with their files, and what they are granted.
+async fn folder(
+    loader: &Loader,
+    folder: &Path,
+    env: Env<'_>,
+) -> Result<(Vec<(Phase, PathBuf)>, Grants), CatalogError> {
+    let grants = Grants::load(folder, env)?;
+    let files = components(folder).map_err(|error| CatalogError::Read {
+        path: folder.to_owned(),
+        reason: error.to_string(),
+    })?;
+    let phases = try_join_all(files.into_iter().map(async |file| {
+        let path = file.clone();
+        let phase = loader.phase(move || read(&path), |name| grants.of(name));
+        match phase.await {
+            Ok(phase) => Ok((phase, file)),
+            Err(error) => Err(CatalogError::Phase {
+                file,
+                reason: error.to_string(),
+            }),
+        }
+    }))
+    .await?;
+    let names: Vec<_> = phases
+        .iter()
+        .map(|(phase, _)| phase.info.name.clone())
+        .collect();
+    grants.check_names(&names)?;
+    Ok((phases, grants))
 }
 
-/// Reads, compiles and links a component, off the asynchronous threads. The error names
-/// what it imports and nobody offers.
-pub(super) async fn compile(
-    wasm: &Wasm,
-    linker: &Linker<Guest>,
-    file: PathBuf,
-) -> Result<(Digest, InstancePre<Guest>), String> {
-    let (engine, linker) = (wasm.engine().clone(), linker.clone());
-    let work = move || {
-        let size = fs::metadata(&file)
-            .map_err(|error| error.to_string())?
-            .len();
-        if size > COMPONENT_BYTES_MAX {
-            return Err(format!(
-                "{size} bytes are more than the limit of {COMPONENT_BYTES_MAX}"
-            ));
-        }
-        let bytes = fs::read(&file).map_err(|error| error.to_string())?;
-        let component = Component::from_binary(&engine, &bytes)
-            .map_err(|error| format!("is no component: {error:#}"))?;
-        let ready = linker
-            .instantiate_pre(&component)
-            .map_err(|error| format!("{error:#}"))?;
-        Ok((Digest::of(&bytes), ready))
+async fn keep(components: &dyn Components, info: &PhaseInfo, file: PathBuf) -> Result<(), String> {
+    let read = spawn_blocking(move || {
+        let data = read(&file)?;
+        Ok::<_, String>((Digest::of(&data), data))
+    });
+    let (digest, data) = read.await.map_err(|error| error.to_string())??;
+    if digest != info.digest {
+        return Err("it was changed while the host started; start it again".to_owned());
+    }
+    let component = NewComponent {
+        digest,
+        name: info.name.clone(),
+        version: info.version.clone(),
+        data,
     };
-    spawn_blocking(work)
-        .await
-        .map_err(|error| error.to_string())?
+    let kept = components.keep_component(&component).await;
+    kept.map_err(|error| error.to_string())
 }
 
 /// Files that end in `.wasm`, by name.
@@ -286,19 +220,4 @@ fn components(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
     }
     files.sort();
     Ok(files)
-}
-
-/// The other side of a call that nobody listens to.
-pub(super) struct Nobody;
-
-#[async_trait]
-impl AttemptHost for Nobody {
-    fn log(&self, _level: Level, _message: String) {}
-    fn progress(&self, _fraction: f32, _message: String) {}
-    async fn artifact(&self, _node: &str, _name: &str) -> Result<Artifact, String> {
-        Err("there are no artifacts here".into())
-    }
-    async fn effect(&self) -> Result<(), String> {
-        Err("there is no attempt here".into())
-    }
 }

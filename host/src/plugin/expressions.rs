@@ -9,7 +9,7 @@ use super::{
     bindings::expression::{
         ExpressionEvaluatorPre, exports::phasewright::expression::evaluator::Binding,
     },
-    catalog::{Nobody, compile},
+    component::{Nobody, compile, read},
     failure::failure,
     guest::{Grant, Guest, call},
     limits::Limits,
@@ -56,7 +56,8 @@ impl Expressions {
         memory: Arc<MemoryPool>,
         file: &Path,
     ) -> Result<Self, String> {
-        let (_, component) = compile(&wasm, linker, file.to_owned()).await?;
+        let path = file.to_owned();
+        let (_, component) = compile(&wasm, linker, move || read(&path)).await?;
         let component = ExpressionEvaluatorPre::new(component)
             .map_err(|error| format!("is no expression evaluator: {error:#}"))?;
         Ok(Self {

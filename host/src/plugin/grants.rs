@@ -5,6 +5,7 @@
 //! cpu_time_ms = 5_000
 //!
 //! [phase.notify]               # nothing is granted that is not named here
+//! optional = true              # it need not be in the folder: executions may have pinned it
 //! allowed_outbound_hosts = ["https://*.example.com", "http://localhost:*"]
 //!
 //! [phase.notify.limits]
@@ -23,7 +24,7 @@
 //! `outbound_bytes` and `outbound_time_ms`; see [`Limits`].
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fs, io,
     path::{Path, PathBuf},
     sync::Arc,
@@ -77,10 +78,12 @@ pub(super) struct Grants {
     file: PathBuf,
     defaults: Limits,
     phases: BTreeMap<PhaseName, PhaseGrant>,
+    /// Those that the folder need not have.
+    optional: BTreeSet<PhaseName>,
 }
 
 /// What one phase is granted.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct PhaseGrant {
     pub(super) limits: Limits,
     pub(super) variables: Arc<BTreeMap<String, String>>,
@@ -123,7 +126,11 @@ impl Grants {
             "defaults.limits",
         )?;
         let mut phases = BTreeMap::new();
+        let mut optional = BTreeSet::new();
         for (name, table) in document.phase {
+            if table.optional {
+                optional.insert(name.clone());
+            }
             let limits = limits(table.limits, defaults, &format!("phase.{name}.limits"))?;
             let variables = variables(table.variables, env).map_err(|(key, reason)| {
                 let key = format!("phase.{name}.variables.{key}");
@@ -146,6 +153,7 @@ impl Grants {
             file,
             defaults,
             phases,
+            optional,
         })
     }
 
@@ -158,9 +166,17 @@ impl Grants {
         })
     }
 
-    /// Refuses grants for phases that the folder does not have: most likely a wrong name.
+    /// Is there anything about this phase in particular?
+    pub(super) fn name(&self, phase: &PhaseName) -> bool {
+        self.phases.contains_key(phase)
+    }
+
+    /// Refuses grants for phases that the folder has to have and does not: most likely a
+    /// wrong name.
     pub(super) fn check_names(&self, there: &[PhaseName]) -> Result<(), GrantsError> {
-        let Some(missing) = self.phases.keys().find(|name| !there.contains(name)) else {
+        let is_missing =
+            |name: &&PhaseName| !there.contains(name) && !self.optional.contains(*name);
+        let Some(missing) = self.phases.keys().find(is_missing) else {
             return Ok(());
         };
         let there: Vec<_> = there.iter().map(PhaseName::as_str).collect();
@@ -193,6 +209,8 @@ struct Defaults {
 struct PhaseTable {
     allowed_outbound_hosts: Vec<String>,
     limits: LimitsPatch,
+    /// Need it not be in the folder?
+    optional: bool,
     variables: BTreeMap<String, Variable>,
 }
 
@@ -319,11 +337,15 @@ mod tests {
     #[test]
     fn a_grant_for_a_phase_that_is_not_there_is_refused() {
         let grants = parse("[phase.notfy]").unwrap();
-        let error = grants.check_names(&[name("notify"), name("delay")]);
+        let there = [name("notify"), name("delay")];
+        let error = grants.check_names(&there);
         assert_eq!(
             error.unwrap_err().to_string(),
             "dir/phases.toml: phase.notfy: there is no such phase in this folder; \
              there are: notify, delay"
         );
+        let grants = parse("[phase.notfy]\noptional = true\nlimits.log_lines = 7").unwrap();
+        grants.check_names(&there).unwrap();
+        assert_eq!(grants.of(&name("notfy")).limits.log_lines, 7);
     }
 }

@@ -243,7 +243,7 @@ impl AsyncWrite for Stream {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plugin::catalog::Nobody;
+    use crate::plugin::component::Nobody;
 
     fn log(log_bytes: u64, log_lines: u64) -> Log {
         let limits = Limits {

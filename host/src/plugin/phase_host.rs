@@ -171,7 +171,7 @@ fn check(artifact: &Artifact) -> Result<(), String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plugin::catalog::Nobody;
+    use crate::plugin::component::Nobody;
 
     fn host() -> PhaseHost {
         let limits = Limits {

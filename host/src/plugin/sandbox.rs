@@ -1,28 +1,35 @@
 //! The real [`PhaseRunner`]: every attempt in an instance of its own.
 
-use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use serde_json::Value;
-use tokio::{sync::Semaphore, task::spawn_blocking};
+use tokio::{
+    sync::Semaphore,
+    task::spawn_blocking,
+    time::{Instant, sleep, timeout},
+};
 use wasmtime::Store;
 
 use super::{
-    Artifact, Attempt, AttemptHost, CatalogError, PhaseInfo, PhaseRunner, Produced,
+    Artifact, Attempt, AttemptHost, CatalogError, PhaseInfo, PhaseRunner, PinnedError, Produced,
     bindings::phase::{
         exports::phasewright::phase::phase::Request, phasewright::phase::host::Artifact as Kept,
     },
-    catalog::{Catalog, Loader, Phase},
+    catalog::Catalog,
+    component::{Loader, Phase},
     expressions::Expressions,
     failure::{failure, reported},
     guest::{Grant, Guest, call, linker},
     limits::Exceeded,
     memory::MemoryPool,
+    pinned::Pinned,
     schema::Schema,
 };
 use crate::{
+    store::Components,
     wasm::{ATTEMPTS_MAX, Wasm},
-    workflow::{ArtifactRef, Digest, Failure, FailureKind, Json, PhaseName},
+    workflow::{ArtifactRef, Digest, Failure, FailureKind, Json, PhaseName, Position},
 };
 
 /// From this many bytes on, checking, parsing and hashing leaves the asynchronous threads:
@@ -35,6 +42,15 @@ const VIOLATIONS_LISTED_MAX: usize = 5;
 /// Memory of all guests together unless configured: eight phases at their default limit,
 /// or hundreds of usual ones.
 const MEMORY_BYTES_TOTAL: u64 = 2 << 30;
+
+/// Longest time to put the components of the catalog into the store: a first start with some
+/// hundred megabytes over a slow line. Those that are there take one question.
+const KEEP_TIMEOUT: Duration = Duration::from_mins(2);
+
+/// How long an attempt waits for its component while the store does not answer, and how often
+/// it asks: as long as an attempt may take itself unless the operator says otherwise.
+const STORE_PATIENCE: Duration = Duration::from_mins(5);
+const STORE_PAUSE: Duration = Duration::from_secs(1);
 
 /// What the sandbox is made of.
 #[derive(Debug, Clone)]
@@ -75,14 +91,18 @@ pub enum SandboxError {
     /// The host functions.
     #[error("link the host functions: {0:#}")]
     Linker(wasmtime::Error),
+    /// The components did not reach the store.
+    #[error("the database did not take the phases within {} s", KEEP_TIMEOUT.as_secs())]
+    Keep,
 }
 
 /// Runs phases and expressions on wasmtime.
 pub struct Sandbox {
-    wasm: Arc<Wasm>,
-    catalog: Catalog,
+    loader: Loader,
+    catalog: Arc<Catalog>,
+    /// What comes from a store; none without one.
+    pinned: Option<Pinned>,
     expressions: Expressions,
-    memory: Arc<MemoryPool>,
     places: Semaphore,
 }
 
@@ -97,39 +117,61 @@ impl Sandbox {
         let linker = linker(&wasm).map_err(SandboxError::Linker)?;
         let memory = MemoryPool::new(config.memory_bytes_total);
         let loader = Loader {
-            wasm: &wasm,
-            linker: &linker,
-            memory: &memory,
-            env,
+            wasm: wasm.clone(),
+            linker,
+            memory: memory.clone(),
         };
         let (catalog, expressions) = tokio::join!(
-            Catalog::load(&loader, &config.phase_folders),
-            Expressions::load(wasm.clone(), &linker, memory.clone(), &config.evaluator),
+            Catalog::load(&loader, &config.phase_folders, env),
+            Expressions::load(wasm, &loader.linker, memory, &config.evaluator),
         );
         Ok(Self {
-            catalog: catalog?,
+            catalog: Arc::new(catalog?),
+            pinned: None,
             expressions: expressions.map_err(|reason| SandboxError::Evaluator {
                 file: config.evaluator.clone(),
                 reason,
             })?,
-            wasm,
-            memory,
+            loader,
             places: Semaphore::new(ATTEMPTS_MAX as usize),
         })
     }
 
-    fn check(
-        &self,
-        name: &PhaseName,
-        value: &Value,
-        schema: impl FnOnce(&Phase) -> &Schema,
-    ) -> Vec<(String, String)> {
-        match self.catalog.named(name) {
-            Some(phase) => schema(phase).violations(value),
-            None => vec![(
-                String::new(),
-                format!("there is no phase {name:?}", name = name.as_str()),
-            )],
+    /// Keeps the components of the catalog in a store, for when it does not have them any
+    /// more, and runs from there what executions have pinned.
+    pub async fn keep(mut self, components: Arc<dyn Components>) -> Result<Self, SandboxError> {
+        timeout(KEEP_TIMEOUT, self.catalog.keep(&*components))
+            .await
+            .map_err(|_| SandboxError::Keep)??;
+        let (loader, catalog) = (self.loader.clone(), self.catalog.clone());
+        self.pinned = Some(Pinned::new(loader, catalog, components));
+        Ok(self)
+    }
+
+    /// The phase that an execution pinned.
+    async fn pinned(&self, name: &PhaseName, digest: Digest) -> Result<Arc<Phase>, PinnedError> {
+        if let Some(phase) = self.catalog.pinned(digest) {
+            return Ok(phase.clone());
+        }
+        match &self.pinned {
+            Some(pinned) => pinned.phase(name, digest).await,
+            None => Err(PinnedError::Absent {
+                phase: name.clone(),
+                digest,
+            }),
+        }
+    }
+
+    /// The same, patiently: while the store is away an attempt waits, as appends do.
+    async fn pinned_for(&self, attempt: &Attempt) -> Result<Arc<Phase>, PinnedError> {
+        let begin = Instant::now();
+        loop {
+            match self.pinned(&attempt.phase, attempt.digest).await {
+                Err(error) if error.is_retryable() && begin.elapsed() < STORE_PATIENCE => {
+                    sleep(STORE_PAUSE).await;
+                }
+                result => return result,
+            }
         }
     }
 }
@@ -141,17 +183,13 @@ impl PhaseRunner for Sandbox {
     }
 
     async fn run(&self, attempt: Attempt, host: Arc<dyn AttemptHost>) -> Result<Produced, Failure> {
-        let phase = self.catalog.pinned(attempt.digest).ok_or_else(|| {
-            let (name, digest) = (&attempt.phase, &attempt.digest);
-            let message = format!("phase {name} with digest {digest} is not in the catalog");
-            failure(FailureKind::Unavailable, message)
-        })?;
+        let phase = &self.pinned_for(&attempt).await?;
         let grant = Grant {
             limits: phase.grant.limits,
             variables: phase.grant.variables.clone(),
             outbound: Some((phase.info.name.clone(), phase.grant.hosts.clone())),
             timeout: attempt.timeout,
-            memory: self.memory.clone(),
+            memory: self.loader.memory.clone(),
         };
         let request = request(phase, attempt).await?;
         let work = async |store: &mut Store<Guest>| {
@@ -162,21 +200,31 @@ impl PhaseRunner for Sandbox {
                 .await
         };
         let _place = self.places.acquire().await;
-        let (result, guest) = call(&self.wasm, grant, host, work).await?;
+        let (result, guest) = call(&self.loader.wasm, grant, host, work).await?;
         let output = result.map_err(reported)?;
         produced(phase, output, guest.host.into_artifacts()).await
     }
 
     fn check_config(&self, phase: &PhaseName, config: &Value) -> Vec<(String, String)> {
-        self.check(phase, config, |phase| &phase.config)
+        match self.catalog.named(phase) {
+            Some(phase) => phase.config.violations(config),
+            None => vec![(String::new(), format!("there is no phase {phase}"))],
+        }
     }
 
-    fn check_input(&self, phase: &PhaseName, input: &Value) -> Vec<(String, String)> {
-        self.check(phase, input, |phase| &phase.input)
-    }
-
-    fn check_output(&self, phase: &PhaseName, output: &Value) -> Vec<(String, String)> {
-        self.check(phase, output, |phase| &phase.output)
+    async fn check_edit(
+        &self,
+        phase: &PhaseName,
+        pinned: Digest,
+        position: Position,
+        content: &Value,
+    ) -> Result<Vec<(String, String)>, PinnedError> {
+        let phase = self.pinned(phase, pinned).await?;
+        let schema = match position {
+            Position::Before => &phase.input,
+            Position::After => &phase.output,
+        };
+        Ok(schema.violations(content))
     }
 
     async fn check_expressions(

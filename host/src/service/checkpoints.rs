@@ -2,19 +2,26 @@
 
 use serde_json::Value;
 
-use super::{Service, parameters, problems::invalid, views};
+use super::{
+    Service, parameters,
+    problems::{internal, invalid},
+    views,
+};
 use crate::{
     contract::{
         Caller, Checkpoint, CheckpointFilter as Filter, CheckpointPage, Decision as Wish, Error,
         PageRequest, Violation,
     },
-    executor::{CommandError, Definitions},
+    executor::CommandError,
     store::{CheckpointFilter, CheckpointOutcome, CheckpointRow, CheckpointState},
-    workflow::{CheckpointId, Command, Decision, Position, Refusal, Timestamp},
+    workflow::{CheckpointId, Command, Decision, Refusal, Timestamp},
 };
 
 /// Longest notes of a reviewer, in characters: a few pages.
 const NOTES_CHARACTERS_MAX: usize = 10_000;
+
+/// Violations of an edit that an answer lists.
+const VIOLATIONS_MAX: usize = 100;
 
 impl Service {
     pub(super) async fn checkpoint(&self, id: &str) -> Result<Checkpoint, Error> {
@@ -100,34 +107,21 @@ impl Service {
     /// What takes the place of an input or output has to be one: of each item, when the node
     /// fans out.
     async fn check_edit(&self, row: &CheckpointRow, content: &Value) -> Result<(), Error> {
-        let Some(summary) = self.store.queries().execution(row.execution).await? else {
-            return Ok(());
-        };
-        let definition = self
-            .library
-            .definition(&row.workflow, summary.definition)
-            .await?;
+        let execution = self.folded(row.execution).await?;
+        let definition = &execution.definition;
         let Some(node) = definition
             .node_index(&row.node)
             .map(|index| definition.node(index))
         else {
             return Ok(());
         };
-        let check = |value: &Value, at: String| {
-            let found = match row.position {
-                Position::Before => self.runner.check_input(&node.phase, value),
-                Position::After => self.runner.check_output(&node.phase, value),
-            };
-            found.into_iter().map(move |(below, message)| Violation {
-                pointer: format!("{at}{below}"),
-                message,
-            })
+        let Some(pinned) = execution.origin.phases.get(&node.phase).copied() else {
+            return Err(internal(&format!("phase {} was not pinned", node.phase)));
         };
-        let violations: Vec<_> = match (&node.for_each, content) {
-            (None, _) => check(content, "/edited_content".to_owned()).collect(),
+        let parts = match (&node.for_each, content) {
+            (None, _) => vec![("/edited_content".to_owned(), content)],
             (Some(_), Value::Array(items)) => (items.iter().enumerate())
-                .flat_map(|(item, value)| check(value, format!("/edited_content/{item}")))
-                .take(100)
+                .map(|(item, value)| (format!("/edited_content/{item}"), value))
                 .collect(),
             (Some(_), _) => {
                 return Err(invalid(
@@ -136,6 +130,21 @@ impl Service {
                 ));
             }
         };
+        let mut violations = Vec::new();
+        for (at, content) in parts {
+            let found = self
+                .runner
+                .check_edit(&node.phase, pinned, row.position, content);
+            let found = found.await?.into_iter();
+            violations.extend(found.map(|(below, message)| Violation {
+                pointer: format!("{at}{below}"),
+                message,
+            }));
+            if violations.len() >= VIOLATIONS_MAX {
+                break;
+            }
+        }
+        violations.truncate(VIOLATIONS_MAX);
         if violations.is_empty() {
             Ok(())
         } else {

@@ -6,6 +6,7 @@ use tracing::error;
 use crate::{
     contract::{Error, Violation},
     executor::CommandError,
+    plugin::PinnedError,
     store::StoreError,
     workflow,
 };
@@ -19,6 +20,17 @@ impl From<StoreError> for Error {
             }
             StoreError::Corrupt(_) | StoreError::Newer(_) | StoreError::Invalid(_) => {
                 internal(&error)
+            }
+        }
+    }
+}
+
+impl From<PinnedError> for Error {
+    fn from(error: PinnedError) -> Self {
+        match error {
+            PinnedError::Unread { error, .. } => error.into(),
+            PinnedError::Absent { .. } | PinnedError::Broken { .. } => {
+                Self::Conflict(error.to_string())
             }
         }
     }

@@ -343,6 +343,16 @@ pub(super) fn decode_executions(ids: &[Vec<u8>]) -> Result<Vec<ExecutionId>, Sto
         .collect()
 }
 
+pub(super) fn decode_digests(digests: Vec<Vec<u8>>) -> Result<Vec<Digest>, StoreError> {
+    let digest = |bytes: Vec<u8>| {
+        let bytes = bytes.try_into();
+        bytes
+            .map(Digest)
+            .map_err(|_| corrupt("components", "a digest has not 32 bytes"))
+    };
+    digests.into_iter().map(digest).collect()
+}
+
 /// Something stored cannot be read.
 pub(super) fn corrupt(place: impl Display, reason: impl Display) -> StoreError {
     StoreError::Corrupt(format!("{place}: {reason}"))

@@ -3,6 +3,7 @@
 //! A database joins with `conformance!(fresh)`, where `fresh()` gives a
 //! [`TestDatabase`] that is empty.
 
+pub mod components;
 pub mod crash;
 pub mod definitions;
 pub mod examples;
@@ -61,6 +62,8 @@ macro_rules! conformance {
             definitions::concurrent_puts_make_versions_in_a_row,
             definitions::definitions_are_listed,
             retention::what_was_kept_long_enough_is_removed,
+            components::a_component_is_kept_for_good,
+            components::many_hosts_keep_the_same_at_once,
             crash::nothing_acknowledged_is_lost_by_a_kill,
         }
 

@@ -6,6 +6,7 @@
 //! never used again.
 
 mod commit;
+mod components;
 mod definitions;
 mod error;
 mod hosts;

@@ -6,6 +6,7 @@
 //! that is not put back (error, panic, dropped future) closes, which rolls back.
 
 mod commit;
+mod components;
 mod definitions;
 mod error;
 mod open;

@@ -107,6 +107,26 @@ impl Place {
         launch(self.folder.path(), database, options, false)
     }
 
+    /// Puts a component of the workspace where the phase `name` is, or is to be.
+    pub fn deploy(&self, name: &str, component: &str) {
+        let built = built_for_all(&format!("wasm32-wasip2/wasm/{component}.wasm"));
+        fs::copy(built, self.phase(name)).unwrap();
+    }
+
+    /// Takes a phase away.
+    pub fn undeploy(&self, name: &str) {
+        fs::remove_file(self.phase(name)).unwrap();
+    }
+
+    /// What its hosts logged so far.
+    pub fn log(&self) -> String {
+        fs::read_to_string(self.folder.path().join("host.log")).unwrap()
+    }
+
+    fn phase(&self, name: &str) -> PathBuf {
+        self.folder.path().join(format!("phases/{name}.wasm"))
+    }
+
     pub fn database(&self) -> String {
         match &self.postgres {
             Some(database) => database.url(),

@@ -25,3 +25,4 @@ mod misbehaviour;
 mod outbound;
 mod refusals;
 mod templates;
+mod upgrades;

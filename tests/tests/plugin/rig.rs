@@ -11,6 +11,7 @@ use phasewright::{
         Artifact, Attempt, AttemptHost, PhaseInfo, PhaseRunner, Sandbox, SandboxConfig,
         SandboxError,
     },
+    store::Components,
     wasm::Wasm,
     workflow::{ExecutionId, Level, PhaseName},
 };
@@ -74,6 +75,12 @@ impl Rig {
             sandbox: Sandbox::new(wasm(), &config, &|_| None).await?,
             _folder: folder,
         })
+    }
+
+    /// On this store.
+    pub async fn keep(mut self, components: Arc<dyn Components>) -> Self {
+        self.sandbox = self.sandbox.keep(components).await.unwrap();
+        self
     }
 
     /// A first attempt.

@@ -46,13 +46,14 @@ const TOO_MANY_CONNECTIONS: &str = "53300";
 const STARTING_OR_STOPPING: &str = "57P03";
 
 /// Tables that a host reads, writes and deletes from.
-pub(super) const TABLES: [&str; 8] = [
+pub(super) const TABLES: [&str; 9] = [
     "definitions",
     "executions",
     "journal",
     "checkpoints",
     "blobs",
     "blob_uses",
+    "components",
     "hosts",
     "signals",
 ];

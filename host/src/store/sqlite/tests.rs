@@ -168,7 +168,7 @@ async fn a_newer_schema_is_refused() {
     assert!(
         error
             .to_string()
-            .contains("has migration 9999, the last known one is 3"),
+            .contains("has migration 9999, the last known one is 4"),
         "{error}"
     );
 }
@@ -271,7 +271,12 @@ async fn an_abandoned_commit_does_no_harm() {
 #[tokio::test]
 async fn every_query_has_its_index() {
     let plans = [
+        (
+            "absent_components",
+            "sqlite_autoindex_components_1 (digest=?)",
+        ),
         ("blob", "sqlite_autoindex_blobs_1 (digest=?)"),
+        ("component", "sqlite_autoindex_components_1 (digest=?)"),
         ("checkpoint", "sqlite_autoindex_checkpoints_1 (id=?)"),
         ("checkpoints", "checkpoints_by_time ((created_at,id)<(?,?))"),
         (

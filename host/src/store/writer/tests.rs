@@ -19,7 +19,8 @@ use tokio::sync::{Semaphore, oneshot};
 use super::*;
 use crate::{
     store::{
-        Cluster, HostId, Journal, Keep, NewDefinition, PutDefinition, Queries,
+        Cluster, Components, HostId, Journal, Keep, NewComponent, NewDefinition, PutDefinition,
+        Queries,
         conformance::examples::{
             NOW, append, checkpoint, checkpoint_id, closed, define, document, execution, key, lines,
         },
@@ -115,6 +116,19 @@ impl Store for Gate {
     }
     fn cluster(&self) -> Option<&dyn Cluster> {
         self.inner.cluster()
+    }
+}
+
+#[async_trait]
+impl Components for Gate {
+    async fn absent_components(&self, digests: &[Digest]) -> Result<Vec<Digest>, StoreError> {
+        self.inner.absent_components(digests).await
+    }
+    async fn keep_component(&self, component: &NewComponent) -> Result<(), StoreError> {
+        self.inner.keep_component(component).await
+    }
+    async fn component(&self, digest: Digest) -> Result<Option<Bytes>, StoreError> {
+        self.inner.component(digest).await
     }
 }
 

@@ -6,6 +6,7 @@ WITH counted (name, rows) AS (
     UNION ALL SELECT 'checkpoints', count(*) FROM checkpoints
     UNION ALL SELECT 'blobs', count(*) FROM blobs
     UNION ALL SELECT 'blob_uses', count(*) FROM blob_uses
+    UNION ALL SELECT 'components', count(*) FROM components
 )
 SELECT counted.name, counted.rows, CAST(total(dbstat.pgsize) AS INTEGER) AS bytes
 FROM counted

@@ -1,0 +1,1 @@
+SELECT data FROM components WHERE digest = $1;

@@ -1,4 +1,4 @@
-//! Puts the files of `document/` together: one OpenAPI document, as text without spaces.
+//! Puts the files of `document/` together: one `OpenAPI` document, as text without spaces.
 //!
 //! Each file is a part of the document, with whatever it has to say under `paths`, `components` and
 //! `tags`. Files are found by themselves; what two of them say differently is an error of the build.

@@ -11,6 +11,7 @@ mod host;
 mod server;
 
 mod api;
+mod contract;
 mod journal;
 
 mod checkpoints;
@@ -22,5 +23,6 @@ mod executions;
 mod flow;
 mod large;
 mod misbehaviour;
+mod openapi;
 mod outbound;
 mod refusals;

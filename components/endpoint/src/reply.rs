@@ -8,11 +8,11 @@ use std::convert::Infallible;
 
 use bytes::Bytes;
 use futures::stream::LocalBoxStream;
-use http::{HeaderName, HeaderValue, Response, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
 use http_body::Frame;
 use http_body_util::{Either, Full, StreamBody};
 
-use crate::Problem;
+use crate::{Problem, request::condition::is_fresh};
 
 /// What a component answers.
 pub type Reply = Response<Body>;
@@ -26,6 +26,23 @@ pub type FrameResult = Result<Frame<Bytes>, Infallible>;
 /// A reply with a JSON text.
 pub fn with_json(status: StatusCode, text: impl Into<Bytes>) -> Reply {
     full(status, "application/json", text.into())
+}
+
+/// A reply with a JSON text that is the same for everybody and changes with the program only, to be
+/// asked for again before it is used again; or 304 when the client has it already.
+///
+/// # Errors
+///
+/// 500 when no header can carry the tag.
+pub fn with_tag(headers: &HeaderMap, tag: &str, text: &'static str) -> Result<Reply, Problem> {
+    let mut reply = if is_fresh(headers, tag) {
+        empty(StatusCode::NOT_MODIFIED)
+    } else {
+        with_json(StatusCode::OK, text)
+    };
+    set(&mut reply, header::ETAG, tag)?;
+    set(&mut reply, header::CACHE_CONTROL, "no-cache")?;
+    Ok(reply)
 }
 
 /// A reply without a body.

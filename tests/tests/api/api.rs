@@ -1,5 +1,5 @@
 //! A client of a host that speaks the whole interface and panics when an answer is not what it
-//! should be.
+//! should be, or not what the `OpenAPI` document says it can be.
 
 use std::{net::SocketAddr, time::Duration};
 
@@ -8,6 +8,7 @@ use tokio::time::timeout;
 
 use crate::{
     client::{Client, Reply},
+    contract::contract,
     journal::Journal,
 };
 
@@ -24,7 +25,22 @@ impl Api {
     pub async fn send(self, method: &str, path: &str, headers: &str, body: &[u8]) -> Reply {
         let mut client = Client::connect(self.address).await.unwrap();
         let reply = client.request(method, path, headers, body).await;
-        reply.unwrap_or_else(|error| panic!("{method} {path}: {error:#}"))
+        let reply = reply.unwrap_or_else(|error| panic!("{method} {path}: {error:#}"));
+        contract().await.check(method, path, body, &reply);
+        reply
+    }
+
+    /// Sends the pieces of a request as they are, and reads the answer.
+    pub async fn send_pieces(self, method: &str, path: &str, pieces: &[&[u8]]) -> Reply {
+        let mut client = Client::connect(self.address).await.unwrap();
+        let line = format!("{method} {path} HTTP/1.1\r\nhost: test\r\n");
+        client.send(line.as_bytes()).await.unwrap();
+        for piece in pieces {
+            client.send(piece).await.unwrap();
+        }
+        let reply = client.reply(method == "HEAD").await.unwrap();
+        contract().await.check(method, path, b"", &reply);
+        reply
     }
 
     pub async fn get(self, path: &str) -> Reply {
@@ -190,14 +206,16 @@ struct Stream {
 impl Stream {
     async fn open(api: Api, execution: &str, after: u64) -> Self {
         let mut client = Client::connect(api.address).await.unwrap();
+        let path = format!("/api/executions/{execution}/events");
         let head = format!(
-            "GET /api/executions/{execution}/events HTTP/1.1\r\nhost: test\r\naccept: text/event-stream\r\n\
+            "GET {path} HTTP/1.1\r\nhost: test\r\naccept: text/event-stream\r\n\
              last-event-id: {after}\r\n\r\n"
         );
         client.send(head.as_bytes()).await.unwrap();
         let head = client.head().await.unwrap();
         assert_eq!(head.status, 200, "{head:?}");
         assert_eq!(head.header("content-type"), Some("text/event-stream"));
+        contract().await.check("GET", &path, b"", &head);
         Self {
             client,
             text: Vec::new(),
@@ -211,6 +229,7 @@ impl Stream {
             if let Some(end) = frame_end {
                 let frame: Vec<_> = self.text.drain(..end + 2).collect();
                 if let Some(event) = event(str::from_utf8(&frame).unwrap()) {
+                    contract().await.check_event(&event);
                     return Some(event);
                 }
                 continue;

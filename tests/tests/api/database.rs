@@ -9,7 +9,10 @@ use std::{
 use phasewright_test_postgres::{Cluster, Database, Options, Stop};
 use serde_json::json;
 
-use crate::host::{Place, program};
+use crate::{
+    host::{Place, program},
+    openapi::statuses::while_the_database_is_away,
+};
 
 #[tokio::test]
 async fn without_its_database_a_host_ends_at_once_and_says_why() {
@@ -77,6 +80,15 @@ async fn while_the_database_is_away_work_waits_and_then_goes_on() {
         journal.is_whole("execution_completed");
         journal.each_succeeded_once(2);
     }
+}
+
+#[tokio::test]
+async fn without_its_database_a_host_says_so_wherever_it_needs_it() {
+    let cluster = Cluster::start(Options { durable: true }).unwrap();
+    let place = Place::with(Some(Database::create(cluster.server()).unwrap()));
+    let host = place.host();
+    cluster.stop(Stop::Immediate).unwrap();
+    while_the_database_is_away(host.api).await;
 }
 
 #[tokio::test]

@@ -11,6 +11,7 @@ mod host;
 mod server;
 
 mod api;
+mod contract;
 mod journal;
 
 mod checkpoints;
@@ -22,6 +23,7 @@ mod executions;
 mod flow;
 mod large;
 mod misbehaviour;
+mod openapi;
 mod outbound;
 mod refusals;
 mod templates;

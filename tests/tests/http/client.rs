@@ -30,6 +30,11 @@ impl Reply {
         found.map(|(_, value)| value.as_str())
     }
 
+    /// In lower case; a name for each value.
+    pub fn header_names(&self) -> impl Iterator<Item = &str> {
+        self.headers.iter().map(|(name, _)| name.as_str())
+    }
+
     pub fn json(&self) -> serde_json::Value {
         serde_json::from_str(&self.body).unwrap_or_else(|_| panic!("no JSON: {self:?}"))
     }

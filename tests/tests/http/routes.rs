@@ -118,6 +118,8 @@ async fn the_host_says_who_the_client_is() -> Result<()> {
         .request("GET", "/misbehave/echo?a=%20b", headers, b"")
         .await?;
     assert_eq!(reply.header("x-request-id"), Some("my-id.1"));
+    let ids = reply.header_names().filter(|name| *name == "x-request-id");
+    assert_eq!(ids.count(), 1, "{reply:?}");
     let lines: Vec<_> = reply.body.lines().collect();
     assert!(lines[0].ends_with("/misbehave/echo?a=%20b"), "{lines:?}");
     let spin: Vec<_> = lines

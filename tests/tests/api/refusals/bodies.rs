@@ -1,7 +1,7 @@
 //! Bodies that cannot be read at all.
 
 use super::{EXECUTE, PUT, RESOLVE, VALIDATE, is_refusal, picky};
-use crate::{api::excerpt, client::Client, host::shared};
+use crate::{api::excerpt, host::shared};
 
 #[tokio::test]
 async fn bodies_that_are_no_json() {
@@ -74,35 +74,22 @@ async fn bodies_that_are_too_large() {
     const MAX: usize = 8 << 20;
     let api = shared();
     picky(api).await;
-    let head = |path: &str, length: &str| {
-        format!("POST {path} HTTP/1.1\r\nhost: test\r\n{length}\r\n\r\n")
-    };
+    let announced = format!("content-length: {}\r\n\r\n", MAX + 1);
+    let chunk = [
+        b"100000\r\n".to_vec(),
+        vec![b' '; 1 << 20],
+        b"\r\n".to_vec(),
+    ]
+    .concat();
+    let mut pieces = vec![&b"transfer-encoding: chunked\r\n\r\n"[..]];
+    pieces.extend(vec![&chunk[..]; 8]);
+    pieces.push(b"1\r\n \r\n");
     for path in [EXECUTE, VALIDATE, RESOLVE] {
         // As it says itself: refused before any of it is sent.
-        let mut client = Client::connect(api.address).await.unwrap();
-        client
-            .send(head(path, &format!("content-length: {}", MAX + 1)).as_bytes())
-            .await
-            .unwrap();
-        let reply = client.reply(false).await.unwrap();
+        let reply = api.send_pieces("POST", path, &[announced.as_bytes()]).await;
         is_refusal(&reply, 413, "body must be at most 8388608 bytes", path);
         // As it turns out.
-        let mut client = Client::connect(api.address).await.unwrap();
-        client
-            .send(head(path, "transfer-encoding: chunked").as_bytes())
-            .await
-            .unwrap();
-        let chunk = [
-            b"100000\r\n".to_vec(),
-            vec![b' '; 1 << 20],
-            b"\r\n".to_vec(),
-        ]
-        .concat();
-        for _ in 0..8 {
-            client.send(&chunk).await.unwrap();
-        }
-        client.send(b"1\r\n \r\n").await.unwrap();
-        let reply = client.reply(false).await.unwrap();
+        let reply = api.send_pieces("POST", path, &pieces).await;
         is_refusal(&reply, 413, "body must be at most 8388608 bytes", path);
     }
     // As large as it may be.

@@ -76,6 +76,14 @@ pub trait Engine: Send + Sync + 'static {
         reason: String,
     ) -> Result<Summary, Error>;
 
+    /// `executions.pause`
+    async fn executions_pause(
+        &self,
+        caller: Caller,
+        id: String,
+        reason: String,
+    ) -> Result<Summary, Error>;
+
     /// `executions.resume`
     async fn executions_resume(&self, caller: Caller, id: String) -> Result<Summary, Error>;
 

@@ -125,8 +125,17 @@ impl Engine for Service {
         self.cancel(&id, reason).await
     }
 
-    async fn executions_resume(&self, _caller: Caller, id: String) -> Result<Summary, Error> {
-        self.resume(&id).await
+    async fn executions_pause(
+        &self,
+        caller: Caller,
+        id: String,
+        reason: String,
+    ) -> Result<Summary, Error> {
+        self.pause(caller, &id, reason).await
+    }
+
+    async fn executions_resume(&self, caller: Caller, id: String) -> Result<Summary, Error> {
+        self.resume(caller, &id).await
     }
 
     async fn events_follow(

@@ -21,14 +21,15 @@ use crate::{
 /// Seconds that a deadline can be away: a year.
 const TIMEOUT_SECONDS_MAX: f64 = 31_536_000.0;
 
-/// Characters in the reason of a cancellation.
+/// Characters in the reason of a cancellation or a pause.
 const REASON_CHARACTERS_MAX: usize = 1_000;
 
 /// What can be listed by.
-pub const STATUSES: [ExecutionStatus; 7] = [
+pub const STATUSES: [ExecutionStatus; 8] = [
     ExecutionStatus::Pending,
     ExecutionStatus::Running,
     ExecutionStatus::AwaitingCheckpoint,
+    ExecutionStatus::Paused,
     ExecutionStatus::Completed,
     ExecutionStatus::Failed,
     ExecutionStatus::Cancelled,
@@ -103,12 +104,12 @@ fn with_requirement(input: &str, requirement: &str) -> Result<String, Violation>
     Ok(format!("{{\"requirement\":{requirement}{comma}{rest}"))
 }
 
-/// The reason in the body of a cancellation, `{reason}`; empty when there is none.
+/// The reason in the body of a cancellation or a pause, `{reason}`; empty when there is none.
 ///
 /// # Errors
 ///
 /// 422 with every violation.
-pub fn cancel_reason(body: &str) -> Result<String, Problem> {
+pub fn reason(body: &str) -> Result<String, Problem> {
     let mut fields = Fields::parse(body)?;
     let reason = fields.short_text("reason", REASON_CHARACTERS_MAX);
     fields.finish()?;
@@ -186,7 +187,7 @@ pub fn shown(execution: &Execution) -> Reply {
 pub fn is_over(status: ExecutionStatus) -> bool {
     use ExecutionStatus as S;
     match status {
-        S::Pending | S::Running | S::AwaitingCheckpoint => false,
+        S::Pending | S::Running | S::AwaitingCheckpoint | S::Paused => false,
         S::Completed | S::Failed | S::Cancelled | S::TimedOut => true,
     }
 }
@@ -197,6 +198,7 @@ pub fn status_name(status: ExecutionStatus) -> &'static str {
         ExecutionStatus::Pending => "pending",
         ExecutionStatus::Running => "running",
         ExecutionStatus::AwaitingCheckpoint => "awaiting_checkpoint",
+        ExecutionStatus::Paused => "paused",
         ExecutionStatus::Completed => "completed",
         ExecutionStatus::Failed => "failed",
         ExecutionStatus::Cancelled => "cancelled",

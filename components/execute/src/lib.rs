@@ -1,4 +1,4 @@
-//! Starts executions, cancels them and lets them resume.
+//! Starts executions, cancels and pauses them and lets them go on.
 
 use phasewright_endpoint::{
     Problem, Reply,
@@ -29,6 +29,7 @@ async fn route(request: Request) -> Result<Reply, Problem> {
     match path.segments()[..] {
         ["api", "workflows", workflow, "execute"] => start(request, workflow).await,
         ["api", "executions", execution, "cancel"] => cancel(request, execution).await,
+        ["api", "executions", execution, "pause"] => pause(request, execution).await,
         ["api", "executions", execution, "resume"] => resume(request, execution).await,
         _ => Err(Problem::no_route()),
     }
@@ -73,8 +74,19 @@ async fn cancel(request: Request, execution: &str) -> Result<Reply, Problem> {
     let execution = id("id", execution)?;
     Query::parse(&head, &[])?;
     let caller = caller(&head.headers)?;
-    let reason = execution::cancel_reason(&read(&head, body).await?)?;
+    let reason = execution::reason(&read(&head, body).await?)?;
     let summary = executions::cancel(caller, execution.to_owned(), reason).await?;
+    Ok(execution::summarised(StatusCode::ACCEPTED, &summary))
+}
+
+async fn pause(request: Request, execution: &str) -> Result<Reply, Problem> {
+    let (head, body) = request.into_parts();
+    allow(&head, &[Method::POST])?;
+    let execution = id("id", execution)?;
+    Query::parse(&head, &[])?;
+    let caller = caller(&head.headers)?;
+    let reason = execution::reason(&read(&head, body).await?)?;
+    let summary = executions::pause(caller, execution.to_owned(), reason).await?;
     Ok(execution::summarised(StatusCode::ACCEPTED, &summary))
 }
 

@@ -136,6 +136,15 @@ impl<T: Send> workflow::executions::HostWithStore<T> for HasSelf<State> {
         engine(door).executions_cancel(caller, id, reason).await
     }
 
+    async fn pause(
+        door: &Accessor<T, Self>,
+        caller: Caller,
+        id: String,
+        reason: String,
+    ) -> Result<Summary, Error> {
+        engine(door).executions_pause(caller, id, reason).await
+    }
+
     async fn resume(
         door: &Accessor<T, Self>,
         caller: Caller,

@@ -112,6 +112,8 @@ payloads! {
     "execution_cancelled" ExecutionCancelled of execution { reason: String }
     "execution_timed_out" ExecutionTimedOut of execution {}
     "execution_resumed" ExecutionResumed of execution { deadline: Timestamp }
+    "execution_paused" ExecutionPaused of execution { reason: String, by: Option<String> }
+    "execution_unpaused" ExecutionUnpaused of execution { by: Option<String> }
     "fan_out_expanded" FanOutExpanded of node { items: Vec<Json> }
     "node_started" NodeStarted of item { attempt: u32 }
     "node_progressed" NodeProgressed of item { fraction: f32, message: String }

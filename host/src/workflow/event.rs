@@ -53,6 +53,17 @@ pub enum Event {
     ExecutionTimedOut,
     /// A failed, cancelled or timed-out execution goes on from where it stopped.
     ExecutionResumed { deadline: Timestamp },
+    /// Somebody holds it: nothing begins any more, what runs goes on to its end.
+    ExecutionPaused {
+        reason: String,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        by: Option<String>,
+    },
+    /// Somebody let a paused execution go on.
+    ExecutionUnpaused {
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        by: Option<String>,
+    },
     /// `for_each` gave these items; the node runs once for each.
     FanOutExpanded { node: NodeId, items: Vec<Json> },
     /// An attempt begins. `attempt` counts from 1.
@@ -144,6 +155,8 @@ impl Event {
             Self::ExecutionCancelled { .. } => "execution_cancelled",
             Self::ExecutionTimedOut => "execution_timed_out",
             Self::ExecutionResumed { .. } => "execution_resumed",
+            Self::ExecutionPaused { .. } => "execution_paused",
+            Self::ExecutionUnpaused { .. } => "execution_unpaused",
             Self::FanOutExpanded { .. } => "fan_out_expanded",
             Self::NodeStarted { .. } => "node_started",
             Self::NodeProgressed { .. } => "node_progressed",
@@ -167,7 +180,9 @@ impl Event {
             | Self::ExecutionFailed { .. }
             | Self::ExecutionCancelled { .. }
             | Self::ExecutionTimedOut
-            | Self::ExecutionResumed { .. } => None,
+            | Self::ExecutionResumed { .. }
+            | Self::ExecutionPaused { .. }
+            | Self::ExecutionUnpaused { .. } => None,
             Self::FanOutExpanded { node, .. }
             | Self::NodeStarted { node, .. }
             | Self::NodeProgressed { node, .. }

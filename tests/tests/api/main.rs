@@ -23,4 +23,5 @@ mod flow;
 mod large;
 mod misbehaviour;
 mod outbound;
+mod pauses;
 mod refusals;

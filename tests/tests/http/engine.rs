@@ -218,6 +218,16 @@ impl Engine for Script {
         Ok(summary(&id))
     }
 
+    async fn executions_pause(
+        &self,
+        _caller: Caller,
+        id: String,
+        _reason: String,
+    ) -> Result<Summary, Error> {
+        found(&id)?;
+        Ok(summary(&id))
+    }
+
     async fn executions_resume(&self, _caller: Caller, id: String) -> Result<Summary, Error> {
         found(&id)?;
         Ok(summary(&id))

@@ -17,6 +17,7 @@ async fn every_route_reaches_its_component() -> Result<()> {
         ("GET", "/health/startup", "", 200),
         ("POST", "/api/workflows/w/execute", "{}", 202),
         ("POST", "/api/executions/e/cancel", "{}", 202),
+        ("POST", "/api/executions/e/pause", "{}", 202),
         ("POST", "/api/executions/e/resume", "{}", 202),
         ("GET", "/api/executions", "", 200),
         ("GET", "/api/executions?limit=3", "", 200),

@@ -3,7 +3,7 @@
 use http::{HeaderMap, StatusCode, header};
 use serde_json::json;
 
-use super::{STATUSES, cancel_reason, is_over, shown, start_request, started, status_name};
+use super::{STATUSES, is_over, reason, shown, start_request, started, status_name};
 use crate::{
     Problem,
     bindings::{
@@ -159,13 +159,13 @@ fn bodies_that_are_not_json_and_keys_that_are_none_are_malformed() {
 
 #[test]
 fn reasons_have_a_length() {
-    assert_eq!(cancel_reason("").unwrap(), "");
-    assert_eq!(cancel_reason(r#"{"reason":"late"}"#).unwrap(), "late");
+    assert_eq!(reason("").unwrap(), "");
+    assert_eq!(reason(r#"{"reason":"late"}"#).unwrap(), "late");
     let longest = "ä".repeat(1_000);
-    assert!(cancel_reason(&format!(r#"{{"reason":"{longest}"}}"#)).is_ok());
-    assert!(cancel_reason(&format!(r#"{{"reason":"{longest}x"}}"#)).is_err());
+    assert!(reason(&format!(r#"{{"reason":"{longest}"}}"#)).is_ok());
+    assert!(reason(&format!(r#"{{"reason":"{longest}x"}}"#)).is_err());
     for bad in [r#"{"reason":1}"#, r#"{"why":"x"}"#, "1"] {
-        assert!(cancel_reason(bad).is_err(), "{bad}");
+        assert!(reason(bad).is_err(), "{bad}");
     }
 }
 
@@ -249,7 +249,8 @@ fn an_execution_shows_everything() {
 #[test]
 fn statuses_are_snake_case_and_four_of_them_final() {
     let names: Vec<_> = STATUSES.map(status_name).to_vec();
-    let expected = "pending running awaiting_checkpoint completed failed cancelled timed_out";
+    let expected =
+        "pending running awaiting_checkpoint paused completed failed cancelled timed_out";
     assert_eq!(names.join(" "), expected);
     assert_eq!(
         STATUSES

@@ -218,6 +218,21 @@ pub fn every_event() -> Vec<(Event, Option<&'static str>, Option<u32>, &'static 
             r#"{"deadline":7}"#,
         ),
         (
+            Event::ExecutionPaused {
+                reason: "the API is down".into(),
+                by: Some("ops".into()),
+            },
+            None,
+            None,
+            r#"{"reason":"the API is down","by":"ops"}"#,
+        ),
+        (
+            Event::ExecutionUnpaused { by: None },
+            None,
+            None,
+            r#"{"by":null}"#,
+        ),
+        (
             Event::FanOutExpanded {
                 node: node("notice"),
                 items: vec![document(json!("AA")), document(json!({"b": 1}))],

@@ -6,6 +6,7 @@
 //! from it looks whether it is still to be done.
 
 mod checkpoint;
+mod control;
 mod needs;
 mod slots;
 
@@ -86,6 +87,7 @@ impl Execution {
             origin,
             started_at: None,
             end: None,
+            is_paused: false,
             tally: Tally::of(&nodes),
             nodes,
             timers: BTreeSet::from([(*deadline, Timer::Deadline)]),
@@ -127,6 +129,8 @@ impl Execution {
             Event::ExecutionCancelled { reason } => self.end(at, Ending::Cancelled(reason.clone())),
             Event::ExecutionTimedOut => self.end(at, Ending::TimedOut),
             Event::ExecutionResumed { deadline } => self.resume(*deadline),
+            Event::ExecutionPaused { .. } => self.pause(),
+            Event::ExecutionUnpaused { .. } => self.unpause(),
             Event::FanOutExpanded { node, items } => self.expand(node, items, at),
             Event::NodeStarted {
                 node,
@@ -186,6 +190,7 @@ impl Execution {
             }
         }
         self.end = Some(End { at, result });
+        self.is_paused = false;
         self.timers.clear();
         self.agenda.clear();
         self.consequences.clear();

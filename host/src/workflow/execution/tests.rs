@@ -6,6 +6,7 @@ mod golden;
 mod invariants;
 mod large;
 mod model;
+mod pauses;
 mod properties;
 mod semantics;
 mod shape;

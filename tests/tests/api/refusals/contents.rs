@@ -11,6 +11,7 @@ async fn bodies_with_the_wrong_things_in_them() {
     let api = shared();
     picky(api).await;
     let cancel = format!("{NOBODY}/cancel");
+    let pause = format!("{NOBODY}/pause");
     let resume = format!("{NOBODY}/resume");
     let rows = [
         (
@@ -190,6 +191,19 @@ async fn bodies_with_the_wrong_things_in_them() {
             "/force: is not a known field",
         ),
         (&cancel, json!({}), 404, "there is no execution 01890000"),
+        (
+            &pause,
+            json!({"reason": "x".repeat(1_001)}),
+            422,
+            "/reason: must be at most 1000 characters",
+        ),
+        (
+            &pause,
+            json!({"until": "noon"}),
+            422,
+            "/until: is not a known field",
+        ),
+        (&pause, json!({}), 404, "there is no execution 01890000"),
         (
             &resume,
             json!({"from": "a"}),

@@ -28,7 +28,7 @@ struct Wild {
 
 fn wild() -> impl Strategy<Value = Wild> {
     (
-        0..19_u8,
+        0..21_u8,
         any::<Index>(),
         prop::option::of(0..4_u32),
         0..4_u32,
@@ -139,6 +139,11 @@ impl Wild {
                 checkpoint,
                 expires: (self.at > 50).then_some(at),
             },
+            18 => Event::ExecutionPaused {
+                reason: String::new(),
+                by: None,
+            },
+            19 => Event::ExecutionUnpaused { by: None },
             _ if self.is_next => Event::CheckpointExpired { node, checkpoint },
             _ => Event::CheckpointResolved {
                 node,
@@ -212,8 +217,13 @@ impl Wild {
             }),
             14 => Input::Command(Command::Resume {
                 timeout: Duration::from_millis(u64::from(self.attempt) * 50),
+                by: None,
             }),
             15 => Input::Tick,
+            18 => Input::Command(Command::Pause {
+                reason: String::new(),
+                by: None,
+            }),
             _ => Input::Command(Command::Resolve {
                 checkpoint: self.checkpoint(execution),
                 decision: self.decision(),

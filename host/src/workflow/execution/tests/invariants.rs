@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::View;
 use crate::workflow::{
-    CheckpointId, Event, Join, NodeIndex, NodeStatus, Recorded, Timestamp,
+    CheckpointId, Event, ExecutionStatus, Join, NodeIndex, NodeStatus, Recorded, Timestamp,
     execution::{Execution, SlotState, Stage, Tally, Timer},
 };
 
@@ -139,6 +139,11 @@ pub(super) fn check_event(before: &Execution, recorded: &Recorded) {
             );
         }
         Event::NodeStarted { item, attempt, .. } => {
+            assert_ne!(
+                before.status(),
+                ExecutionStatus::Paused,
+                "{node} starts during a pause"
+            );
             assert!(is_allowed, "{node} starts, with needs {statuses:?}");
             let slot = state.slot(*item).expect("a slot that starts");
             assert_eq!(*attempt, slot.attempt + 1, "attempts count without gaps");

@@ -5,7 +5,7 @@ use http::{HeaderMap, HeaderName, StatusCode, header};
 use crate::{
     Problem, Reply,
     bindings::{
-        executions::{Execution, NodeView, Page, StartRequest, Summary},
+        executions::{Execution, NodeView, Page, RerunPlan, RerunRequest, StartRequest, Summary},
         types::{ExecutionStatus, NodeStatus, Violation},
     },
     reply::{
@@ -116,6 +116,36 @@ pub fn reason(body: &str) -> Result<String, Problem> {
     Ok(reason.unwrap_or_default())
 }
 
+/// The request to run an execution again: `{from, version, input}`, all optional, and the
+/// `Idempotency-Key`.
+///
+/// # Errors
+///
+/// 400 for the header, 422 with every violation in the body.
+pub fn rerun_request(headers: &HeaderMap, body: &str) -> Result<RerunRequest, Problem> {
+    let idempotency_key = idempotency_key(headers)?;
+    let mut fields = Fields::parse(body)?;
+    let request = RerunRequest {
+        from_nodes: fields.texts("from"),
+        version: fields.number("version", 1..=u32::MAX),
+        input: fields.object("input").map(str::to_owned),
+        idempotency_key,
+    };
+    fields.finish()?;
+    Ok(request)
+}
+
+/// The reply to a dry run of a rerun: `{workflow_id, version, run, taken}`.
+pub fn planned(plan: &RerunPlan) -> Reply {
+    let text = json::object(|object| {
+        object.field("workflow_id", &plan.workflow_id);
+        object.field("version", plan.version);
+        object.field("run", &plan.run);
+        object.field("taken", &plan.taken);
+    });
+    reply::with_json(StatusCode::OK, text)
+}
+
 /// The reply to a start: `{execution_id, workflow_id, version, status, created_at}`, and where to
 /// find more.
 ///
@@ -179,6 +209,9 @@ pub fn shown(execution: &Execution) -> Reply {
         object.optional_document("output", execution.output.as_deref());
         object.objects("nodes", &execution.nodes, write_node);
         object.field("last_event", execution.last_event);
+        if let Some(of) = &execution.rerun_of {
+            object.field("rerun_of", of);
+        }
     });
     reply::with_json(StatusCode::OK, text)
 }
@@ -243,6 +276,9 @@ fn write_node(object: &mut Object, node: &NodeView) {
     object.field("progress", node.progress);
     object.optional_document("output", node.output.as_deref());
     object.field("error", &node.error);
+    if let Some(from) = &node.taken_from {
+        object.field("taken_from", from);
+    }
 }
 
 /// About how many bytes the JSON of an execution has.

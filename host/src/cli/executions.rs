@@ -1,12 +1,12 @@
 //! `phasewright executions`
 
-use std::process::ExitCode;
+use std::{path::PathBuf, process::ExitCode};
 
 use anyhow::Result;
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
-use super::{client::Client, show};
+use super::{client::Client, run, show};
 
 #[derive(Debug, Args)]
 #[command(args_conflicts_with_subcommands = true)]
@@ -44,6 +44,52 @@ enum Command {
     },
     /// End one
     Cancel(Stop),
+    /// Start one anew, with the outputs of those nodes that need not run again
+    Rerun(Rerun),
+}
+
+#[derive(Debug, Args)]
+struct Rerun {
+    /// Which one
+    id: String,
+    /// Run this node again, with all that depends on it (may be repeated) [default: what did not complete]
+    #[arg(long, value_name = "NODE")]
+    from: Vec<String>,
+    /// Run this version [default: that of the old one]
+    #[arg(long)]
+    version: Option<u32>,
+    /// The input, a JSON file with an object; - reads standard input [default: that of the old one]
+    #[arg(long, value_name = "FILE")]
+    input: Option<PathBuf>,
+    /// Only show what would run
+    #[arg(long)]
+    dry_run: bool,
+    #[command(flatten)]
+    client: Client,
+}
+
+impl Rerun {
+    fn send(&self) -> Result<()> {
+        let mut body = json!({"from": self.from, "version": self.version});
+        if let Some(input) = &self.input {
+            body["input"] = run::read_json(input)?;
+        }
+        let query = [("dry_run", self.dry_run.to_string())];
+        let path = ["api", "executions", &self.id, "rerun"];
+        let answer = self.client.post_with(&path, &query, &body)?;
+        if self.client.json {
+            show::json(&answer);
+        } else if self.dry_run {
+            for (title, nodes) in [("runs", &answer["run"]), ("takes over", &answer["taken"])] {
+                let nodes = nodes.as_array().into_iter().flatten();
+                let nodes: Vec<_> = nodes.filter_map(Value::as_str).collect();
+                println!("{title:10} {}", nodes.join(" "));
+            }
+        } else {
+            println!("{}", answer["execution_id"].as_str().unwrap_or_default());
+        }
+        Ok(())
+    }
 }
 
 #[derive(Debug, Args)]
@@ -84,6 +130,7 @@ impl Executions {
             (Some(Command::Pause(stop)), _) => stop.send("pause")?,
             (Some(Command::Cancel(stop)), _) => stop.send("cancel")?,
             (Some(Command::Resume { id, client }), _) => steer(client, id, "resume", &json!({}))?,
+            (Some(Command::Rerun(rerun)), _) => rerun.send()?,
             (None, Some(id)) => self.show(&self.client.get(&["api", "executions", id], &[])?),
             (None, None) => self.list()?,
         }

@@ -38,6 +38,7 @@ pub(super) fn execution(execution: &Execution) -> contract::Execution {
             .flat_map(|(spec, node)| node_views(spec, node))
             .collect(),
         last_event: execution.version,
+        rerun_of: execution.origin.rerun_of.map(|of| of.to_string()),
     }
 }
 
@@ -59,6 +60,7 @@ fn node_views(spec: &Node, node: &NodeState) -> impl Iterator<Item = contract::N
         progress: progress(node),
         output: node.output().map(text),
         error: node.error().map(str::to_owned),
+        taken_from: node.taken_from.map(|from| from.to_string()),
     };
     let items = node
         .numbered_slots()
@@ -74,6 +76,7 @@ fn node_views(spec: &Node, node: &NodeState) -> impl Iterator<Item = contract::N
             progress: slot.progress,
             output: slot_output(slot).map(text),
             error: slot.error().map(str::to_owned),
+            taken_from: node.taken_from.map(|from| from.to_string()),
         });
     std::iter::once(whole).chain(items.collect::<Vec<_>>())
 }

@@ -107,6 +107,13 @@ payloads! {
         deadline: Timestamp,
         phases: BTreeMap<PhaseName, Digest>,
     }
+    "rerun_begun" RerunBegun of execution { of: ExecutionId }
+    "node_taken" NodeTaken of node {
+        from: ExecutionId,
+        output: Json,
+        items: Option<Vec<Json>>,
+        artifacts: Vec<Vec<ArtifactRef>>,
+    }
     "execution_completed" ExecutionCompleted of execution { output: Json }
     "execution_failed" ExecutionFailed of execution { error: Failure }
     "execution_cancelled" ExecutionCancelled of execution { reason: String }

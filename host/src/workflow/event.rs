@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, fmt, sync::Arc};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{CheckpointId, Digest, NodeId, PhaseName, Timestamp, Version, WorkflowId};
+use super::{CheckpointId, Digest, ExecutionId, NodeId, PhaseName, Timestamp, Version, WorkflowId};
 
 /// A JSON document that is shared rather than copied.
 pub type Json = Arc<Value>;
@@ -42,6 +42,21 @@ pub enum Event {
         deadline: Timestamp,
         /// The component that each phase name means to this execution.
         phases: BTreeMap<PhaseName, Digest>,
+    },
+    /// The execution is a rerun of another; what it takes over from there follows.
+    RerunBegun { of: ExecutionId },
+    /// The node is completed from the start, with what it came to in another execution.
+    NodeTaken {
+        node: NodeId,
+        /// Where it ran.
+        from: ExecutionId,
+        output: Json,
+        /// The items of its fan-out.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        items: Option<Vec<Json>>,
+        /// What each item kept, or the node when it ran once; empty when nobody kept anything.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        artifacts: Vec<Vec<ArtifactRef>>,
     },
     /// Every node is over and none failed.
     ExecutionCompleted { output: Json },
@@ -150,6 +165,8 @@ impl Event {
     pub fn kind(&self) -> &'static str {
         match self {
             Self::ExecutionCreated { .. } => "execution_created",
+            Self::RerunBegun { .. } => "rerun_begun",
+            Self::NodeTaken { .. } => "node_taken",
             Self::ExecutionCompleted { .. } => "execution_completed",
             Self::ExecutionFailed { .. } => "execution_failed",
             Self::ExecutionCancelled { .. } => "execution_cancelled",
@@ -176,6 +193,7 @@ impl Event {
     pub fn node(&self) -> Option<&NodeId> {
         match self {
             Self::ExecutionCreated { .. }
+            | Self::RerunBegun { .. }
             | Self::ExecutionCompleted { .. }
             | Self::ExecutionFailed { .. }
             | Self::ExecutionCancelled { .. }
@@ -183,7 +201,8 @@ impl Event {
             | Self::ExecutionResumed { .. }
             | Self::ExecutionPaused { .. }
             | Self::ExecutionUnpaused { .. } => None,
-            Self::FanOutExpanded { node, .. }
+            Self::NodeTaken { node, .. }
+            | Self::FanOutExpanded { node, .. }
             | Self::NodeStarted { node, .. }
             | Self::NodeProgressed { node, .. }
             | Self::NodeLogged { node, .. }

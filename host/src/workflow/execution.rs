@@ -9,6 +9,7 @@ mod decide;
 mod fold;
 mod input;
 mod node;
+mod rerun;
 mod settle;
 mod tally;
 #[cfg(test)]
@@ -17,6 +18,7 @@ mod tests;
 pub use fold::IllegalTransition;
 pub use input::{Action, Command, Input, Prepared, Refusal, Step};
 pub use node::{NodeState, Slot, SlotState, Stage};
+pub use rerun::Rerun;
 
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
@@ -73,6 +75,8 @@ pub struct Origin {
     pub phases: BTreeMap<PhaseName, Digest>,
     /// When it was created.
     pub at: Timestamp,
+    /// What it is a rerun of.
+    pub rerun_of: Option<ExecutionId>,
 }
 
 /// How an execution ended.

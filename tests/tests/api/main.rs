@@ -25,3 +25,4 @@ mod misbehaviour;
 mod outbound;
 mod pauses;
 mod refusals;
+mod reruns;

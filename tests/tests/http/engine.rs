@@ -17,7 +17,8 @@ use futures::{
 use phasewright::contract::{
     Artifact, Caller, Checkpoint, CheckpointFilter, CheckpointPage, CheckpointStatus, Decision,
     Definition, DefinitionPage, Engine, Error, Event, Execution, ExecutionFilter, ExecutionPage,
-    ExecutionStatus, Json, PageRequest, Phase, Probe, StartRequest, Summary, Template,
+    ExecutionStatus, Json, PageRequest, Phase, Probe, RerunPlan, RerunRequest, StartRequest,
+    Summary, Template,
 };
 use tokio::time::sleep;
 
@@ -89,6 +90,7 @@ fn execution(id: &str) -> Result<Execution, Error> {
         output: None,
         nodes: Vec::new(),
         last_event: 3,
+        rerun_of: None,
     })
 }
 
@@ -231,6 +233,31 @@ impl Engine for Script {
     async fn executions_resume(&self, _caller: Caller, id: String) -> Result<Summary, Error> {
         found(&id)?;
         Ok(summary(&id))
+    }
+
+    async fn executions_rerun(
+        &self,
+        _caller: Caller,
+        id: String,
+        _request: RerunRequest,
+    ) -> Result<(Summary, bool), Error> {
+        found(&id)?;
+        Ok((summary(&id), true))
+    }
+
+    async fn executions_plan_rerun(
+        &self,
+        _caller: Caller,
+        id: String,
+        request: RerunRequest,
+    ) -> Result<RerunPlan, Error> {
+        found(&id)?;
+        Ok(RerunPlan {
+            workflow_id: "w".into(),
+            version: 1,
+            run: request.from_nodes,
+            taken: Vec::new(),
+        })
     }
 
     async fn events_follow(

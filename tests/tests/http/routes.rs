@@ -19,6 +19,8 @@ async fn every_route_reaches_its_component() -> Result<()> {
         ("POST", "/api/executions/e/cancel", "{}", 202),
         ("POST", "/api/executions/e/pause", "{}", 202),
         ("POST", "/api/executions/e/resume", "{}", 202),
+        ("POST", "/api/executions/e/rerun", "{}", 202),
+        ("POST", "/api/executions/e/rerun?dry_run=true", "{}", 200),
         ("GET", "/api/executions", "", 200),
         ("GET", "/api/executions?limit=3", "", 200),
         ("GET", "/api/executions/e", "", 200),

@@ -18,6 +18,17 @@ impl Execution {
         created: Event,
         now: Timestamp,
     ) -> Result<(Self, Step), Refusal> {
+        Self::start_with(id, definition, created, Vec::new(), now)
+    }
+
+    /// The same, with events that say what it has from another: see [`super::Rerun`].
+    pub fn start_with(
+        id: ExecutionId,
+        definition: Arc<Definition>,
+        created: Event,
+        taken: Vec<Event>,
+        now: Timestamp,
+    ) -> Result<(Self, Step), Refusal> {
         if let Event::ExecutionCreated { input, context, .. } = &created {
             check_depth("input", input)?;
             check_depth("context", context)?;
@@ -32,6 +43,9 @@ impl Execution {
             events: vec![first],
             actions: Vec::new(),
         };
+        for event in taken {
+            execution.record(event, now, &mut step)?;
+        }
         execution.follow_up(now, &mut step)?;
         Ok((execution, step))
     }

@@ -75,6 +75,7 @@ impl Execution {
             deadline: *deadline,
             phases: phases.clone(),
             at: first.at,
+            rerun_of: None,
         };
         let nodes: Vec<_> = definition
             .nodes
@@ -124,6 +125,14 @@ impl Execution {
         }
         match event {
             Event::ExecutionCreated { .. } => Err("the execution exists".to_owned()),
+            Event::RerunBegun { of } => self.begin_rerun(*of),
+            Event::NodeTaken {
+                node,
+                from,
+                output,
+                items,
+                artifacts,
+            } => self.take_over(node, *from, output, items.as_deref(), artifacts, at),
             Event::ExecutionCompleted { output } => self.end(at, Ending::Completed(output.clone())),
             Event::ExecutionFailed { error } => self.end(at, Ending::Failed(error.clone())),
             Event::ExecutionCancelled { reason } => self.end(at, Ending::Cancelled(reason.clone())),

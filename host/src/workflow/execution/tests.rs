@@ -8,6 +8,7 @@ mod large;
 mod model;
 mod pauses;
 mod properties;
+mod reruns;
 mod semantics;
 mod shape;
 mod simulator;

@@ -13,6 +13,7 @@ async fn bodies_with_the_wrong_things_in_them() {
     let cancel = format!("{NOBODY}/cancel");
     let pause = format!("{NOBODY}/pause");
     let resume = format!("{NOBODY}/resume");
+    let rerun = format!("{NOBODY}/rerun");
     let rows = [
         (
             EXECUTE,
@@ -204,6 +205,25 @@ async fn bodies_with_the_wrong_things_in_them() {
             "/until: is not a known field",
         ),
         (&pause, json!({}), 404, "there is no execution 01890000"),
+        (
+            &rerun,
+            json!({"from": "a", "version": 0, "nodes": []}),
+            422,
+            "/from: must be an array of strings",
+        ),
+        (
+            &rerun,
+            json!({"input": []}),
+            422,
+            "/input: must be an object",
+        ),
+        (
+            &rerun,
+            json!({"dry_run": true}),
+            422,
+            "/dry_run: is not a known field",
+        ),
+        (&rerun, json!({}), 404, "there is no execution 01890000"),
         (
             &resume,
             json!({"from": "a"}),

@@ -28,7 +28,7 @@ struct Wild {
 
 fn wild() -> impl Strategy<Value = Wild> {
     (
-        0..21_u8,
+        0..23_u8,
         any::<Index>(),
         prop::option::of(0..4_u32),
         0..4_u32,
@@ -144,6 +144,14 @@ impl Wild {
                 by: None,
             },
             19 => Event::ExecutionUnpaused { by: None },
+            20 => Event::RerunBegun { of: execution_id() },
+            21 => Event::NodeTaken {
+                node,
+                from: execution_id(),
+                output,
+                items: item.map(|count| vec![Arc::new(json!(1)); count as usize]),
+                artifacts: Vec::new(),
+            },
             _ if self.is_next => Event::CheckpointExpired { node, checkpoint },
             _ => Event::CheckpointResolved {
                 node,

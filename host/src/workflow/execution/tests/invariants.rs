@@ -131,6 +131,9 @@ pub(super) fn check_event(before: &Execution, recorded: &Recorded) {
         Join::Settled => false,
     };
     match &recorded.event {
+        Event::NodeTaken { .. } => {
+            assert!(before.started_at.is_none(), "{node} is taken over too late");
+        }
         Event::NodeSkipped { .. } => {
             let is_condition = spec.when.is_some() && is_allowed;
             assert!(

@@ -9,8 +9,8 @@ use super::{
     world::{Choices, World},
 };
 use crate::workflow::{
-    Action, CheckpointId, Command, Definition, Execution, ExecutionStatus, Input, Level, NodeIndex,
-    Recorded, Stage, Step, Timestamp,
+    Action, CheckpointId, Command, Definition, Event, Execution, ExecutionStatus, Input, Level,
+    NodeIndex, Recorded, Stage, Step, Timestamp,
 };
 
 /// More steps than any execution of these tests takes.
@@ -34,9 +34,20 @@ pub(super) struct Simulator {
 
 impl Simulator {
     pub(super) fn start(definition: &Arc<Definition>, world: World, schedule: u64) -> Self {
+        Self::rerun(definition, Vec::new(), world, schedule)
+    }
+
+    /// An execution that has something from another.
+    pub(super) fn rerun(
+        definition: &Arc<Definition>,
+        taken: Vec<Event>,
+        world: World,
+        schedule: u64,
+    ) -> Self {
         let event = created(definition);
-        let (execution, step) =
-            Execution::start(execution_id(), definition.clone(), event, START).expect("starts");
+        let started =
+            Execution::start_with(execution_id(), definition.clone(), event, taken, START);
+        let (execution, step) = started.expect("starts");
         let mut simulator = Self {
             execution,
             journal: Vec::new(),
@@ -54,16 +65,21 @@ impl Simulator {
 
     /// The same, checking every event of it.
     pub(super) fn checked(definition: &Arc<Definition>, world: World, schedule: u64) -> Self {
-        let mut simulator = Self::start(definition, world, schedule);
-        let reader = Execution::fold(execution_id(), definition.clone(), &simulator.journal[..1]);
+        Self::start(definition, world, schedule).watched()
+    }
+
+    /// Checks every event, those so far included.
+    pub(super) fn watched(mut self) -> Self {
+        let definition = self.execution.definition.clone();
+        let reader = Execution::fold(execution_id(), definition, &self.journal[..1]);
         let mut reader = Box::new(reader.expect("the first event"));
-        for recorded in &simulator.journal[1..] {
+        for recorded in &self.journal[1..] {
             check_event(&reader, recorded);
             reader.apply(recorded).expect("the next event");
         }
-        simulator.reader = Some(reader);
-        simulator.check();
-        simulator
+        self.reader = Some(reader);
+        self.check();
+        self
     }
 
     /// Goes on from these events after a crash.

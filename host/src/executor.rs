@@ -197,7 +197,7 @@ impl Executor {
         let (reply, answer) = oneshot::channel();
         let begin = Begin::New {
             execution: Box::new(execution),
-            step,
+            step: Box::new(step),
             key: new.key,
             blobs: new.blobs,
             reply,

@@ -85,7 +85,7 @@ pub(crate) enum Wake {
 pub(super) enum Begin {
     New {
         execution: Box<Execution>,
-        step: Step,
+        step: Box<Step>,
         key: Option<StartKey>,
         blobs: Vec<(Digest, Bytes)>,
         reply: Reply<Started>,

@@ -1,11 +1,17 @@
 //! Executions that are run again from somewhere, with what the old one came to.
 
+use std::time::Duration;
+
+use phasewright::{
+    clock::{Clock, SystemClock},
+    store::{self, Keep},
+};
 use serde_json::{Value, json};
 
 use crate::{
     api::{Api, node, text},
     client::Reply,
-    host::shared,
+    host::{Place, shared},
     journal::Journal,
 };
 
@@ -160,6 +166,35 @@ async fn a_decision_stays_decided_and_a_rerun_is_cancelled_and_resumed_like_any(
     assert_eq!(api.end(&id).await["status"], "completed");
     let journal = api.journal(&id).await;
     assert_eq!(kinds_of(&journal, "draft"), ["node_taken"]);
+}
+
+#[tokio::test]
+async fn what_was_taken_over_outlives_the_old_execution() {
+    let place = Place::new();
+    let mut host = place.host();
+    let mut document = definition("again-kept", 1);
+    document["keep_days"] = json!(0);
+    let old = host.api.run(&document, &json!({"who": "me"})).await;
+    let old = text(&old["execution_id"]);
+    document["keep_days"] = json!(1000);
+    host.api.put(&document).await;
+    let body = json!({"version": 2, "from": ["third"]});
+    let reply = rerun(host.api, &old, "", "", &body).await;
+    let id = text(&reply.json()["execution_id"]);
+    assert_eq!(host.api.end(&id).await["status"], "completed");
+    host.kill();
+    let store = store::open(&place.database()).await.unwrap();
+    let tomorrow = SystemClock.now().after(Duration::from_hours(24));
+    let removed = store.expire(tomorrow, Keep::Forever, 10).await.unwrap();
+    assert_eq!(removed, 1);
+    drop(store);
+    host = place.host();
+    assert_eq!(
+        host.api.get(&format!("/api/executions/{old}")).await.status,
+        404
+    );
+    let file = format!("/api/executions/{id}/artifacts/make/r.md");
+    assert_eq!(host.api.get(&file).await.body, "# me");
 }
 
 #[tokio::test]

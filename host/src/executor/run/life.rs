@@ -69,7 +69,7 @@ impl Run {
                     blobs,
                     ..Beside::default()
                 };
-                Some((run, step, beside))
+                Some((run, *step, beside))
             }
             Begin::Load => None,
         };

@@ -6,8 +6,8 @@ use proptest::{prelude::*, sample::Index};
 use serde_json::json;
 
 use super::{
-    START, define, execution_id, invariants::check_derived, properties::cases, shape::shapes,
-    simulator::Simulator, world::worlds,
+    START, define, execution_id, invariants::check_derived, json_of, properties::cases,
+    shape::shapes, simulator::Simulator, world::worlds,
 };
 use crate::workflow::{
     CheckpointId, Command, Decision, Event, Execution, Failure, FailureKind, Input, Level, NodeId,
@@ -149,7 +149,7 @@ impl Wild {
                 node,
                 from: execution_id(),
                 output,
-                items: item.map(|count| vec![Arc::new(json!(1)); count as usize]),
+                items: item.map(|count| vec![json_of(json!(1)); count as usize]),
                 artifacts: Vec::new(),
             },
             _ if self.is_next => Event::CheckpointExpired { node, checkpoint },

@@ -28,7 +28,8 @@ pub use workflow::checkpoints::{
 pub use workflow::definitions::{Definition, Page as DefinitionPage, Template};
 pub use workflow::events::Event;
 pub use workflow::executions::{
-    Execution, Filter as ExecutionFilter, NodeView, Page as ExecutionPage, StartRequest, Summary,
+    Execution, Filter as ExecutionFilter, NodeView, Page as ExecutionPage, RerunPlan, RerunRequest,
+    StartRequest, Summary,
 };
 pub use workflow::health::Probe;
 pub use workflow::types::{
@@ -77,8 +78,32 @@ pub trait Engine: Send + Sync + 'static {
         reason: String,
     ) -> Result<Summary, Error>;
 
+    /// `executions.pause`
+    async fn executions_pause(
+        &self,
+        caller: Caller,
+        id: String,
+        reason: String,
+    ) -> Result<Summary, Error>;
+
     /// `executions.resume`
     async fn executions_resume(&self, caller: Caller, id: String) -> Result<Summary, Error>;
+
+    /// `executions.rerun`
+    async fn executions_rerun(
+        &self,
+        caller: Caller,
+        id: String,
+        request: RerunRequest,
+    ) -> Result<(Summary, bool), Error>;
+
+    /// `executions.plan-rerun`
+    async fn executions_plan_rerun(
+        &self,
+        caller: Caller,
+        id: String,
+        request: RerunRequest,
+    ) -> Result<RerunPlan, Error>;
 
     /// `events.follow`. Dropping the stream unsubscribes.
     async fn events_follow(

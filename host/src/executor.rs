@@ -31,6 +31,7 @@ use std::{
 };
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use tokio::{
     sync::{Notify, mpsc, oneshot, watch},
     task::JoinHandle,
@@ -44,7 +45,7 @@ use crate::{
     plugin::PhaseRunner,
     store::{Keep, StartKey, Store, StoreError, Summary, Writer},
     wasm::ATTEMPTS_MAX,
-    workflow::{Command, Definition, Event, Execution, ExecutionId, Version, WorkflowId},
+    workflow::{Command, Definition, Digest, Event, Execution, ExecutionId, Version, WorkflowId},
 };
 use finished::Finished;
 use lease::Lease;
@@ -138,6 +139,10 @@ pub struct NewExecution {
     pub definition: Arc<Definition>,
     /// The event that creates it.
     pub created: Event,
+    /// What it has from another execution, when it is a rerun.
+    pub taken: Vec<Event>,
+    /// The bytes of the artifacts among that: as long as it refers to them, they are kept.
+    pub blobs: Vec<(Digest, Bytes)>,
     /// The client's idempotency key.
     pub key: Option<StartKey>,
 }
@@ -187,12 +192,14 @@ impl Executor {
     pub async fn start(&self, new: NewExecution) -> Result<Started, CommandError> {
         self.shared.check_lease()?;
         let now = self.shared.clock.now();
-        let (execution, step) = Execution::start(new.id, new.definition, new.created, now)?;
+        let (execution, step) =
+            Execution::start_with(new.id, new.definition, new.created, new.taken, now)?;
         let (reply, answer) = oneshot::channel();
         let begin = Begin::New {
             execution: Box::new(execution),
-            step,
+            step: Box::new(step),
             key: new.key,
+            blobs: new.blobs,
             reply,
         };
         let is_busy = self.shared.room() == 0;

@@ -15,6 +15,7 @@ mod library;
 mod news;
 mod parameters;
 mod problems;
+mod rerun;
 mod start;
 mod templates;
 mod views;
@@ -35,7 +36,7 @@ use crate::{
     contract::{
         Artifact, Caller, Checkpoint, CheckpointFilter, CheckpointPage, Decision, Definition,
         DefinitionPage, Engine, Error, Event, Execution, ExecutionFilter, ExecutionPage, Json,
-        PageRequest, Phase, Probe, StartRequest, Summary, Template,
+        PageRequest, Phase, Probe, RerunPlan, RerunRequest, StartRequest, Summary, Template,
     },
     events::Events,
     executor::Executor,
@@ -126,8 +127,35 @@ impl Engine for Service {
         self.cancel(&id, reason).await
     }
 
-    async fn executions_resume(&self, _caller: Caller, id: String) -> Result<Summary, Error> {
-        self.resume(&id).await
+    async fn executions_pause(
+        &self,
+        caller: Caller,
+        id: String,
+        reason: String,
+    ) -> Result<Summary, Error> {
+        self.pause(caller, &id, reason).await
+    }
+
+    async fn executions_resume(&self, caller: Caller, id: String) -> Result<Summary, Error> {
+        self.resume(caller, &id).await
+    }
+
+    async fn executions_rerun(
+        &self,
+        _caller: Caller,
+        id: String,
+        request: RerunRequest,
+    ) -> Result<(Summary, bool), Error> {
+        self.rerun(&id, &request).await
+    }
+
+    async fn executions_plan_rerun(
+        &self,
+        _caller: Caller,
+        id: String,
+        request: RerunRequest,
+    ) -> Result<RerunPlan, Error> {
+        self.plan_rerun(&id, &request).await
     }
 
     async fn events_follow(

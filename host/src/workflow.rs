@@ -21,7 +21,7 @@ pub use depth::{DEPTH_MAX, is_deeper_than};
 pub use event::{ArtifactRef, Decision, Event, Failure, FailureKind, Json, Level, Recorded};
 pub use execution::{
     Action, Command, End, Ending, Execution, ExecutionScope, IllegalTransition, Input, NodeState,
-    Origin, Prepared, Refusal, Slot, SlotState, Stage, Step,
+    Origin, Prepared, Refusal, Rerun, Slot, SlotState, Stage, Step,
 };
 pub use id::{
     CheckpointId, Digest, ExecutionId, ID_BYTES_MAX, IdError, NodeId, PhaseName, Version,

@@ -6,6 +6,8 @@ mod app;
 mod client;
 #[path = "http/engine.rs"]
 mod engine;
+#[path = "http/examples.rs"]
+mod examples;
 
 #[path = "http/abuse.rs"]
 mod abuse;

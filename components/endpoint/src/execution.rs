@@ -5,7 +5,7 @@ use http::{HeaderMap, HeaderName, StatusCode, header};
 use crate::{
     Problem, Reply,
     bindings::{
-        executions::{Execution, NodeView, Page, StartRequest, Summary},
+        executions::{Execution, NodeView, Page, RerunPlan, RerunRequest, StartRequest, Summary},
         types::{ExecutionStatus, NodeStatus, Violation},
     },
     reply::{
@@ -21,14 +21,15 @@ use crate::{
 /// Seconds that a deadline can be away: a year.
 const TIMEOUT_SECONDS_MAX: f64 = 31_536_000.0;
 
-/// Characters in the reason of a cancellation.
+/// Characters in the reason of a cancellation or a pause.
 const REASON_CHARACTERS_MAX: usize = 1_000;
 
 /// What can be listed by.
-pub const STATUSES: [ExecutionStatus; 7] = [
+pub const STATUSES: [ExecutionStatus; 8] = [
     ExecutionStatus::Pending,
     ExecutionStatus::Running,
     ExecutionStatus::AwaitingCheckpoint,
+    ExecutionStatus::Paused,
     ExecutionStatus::Completed,
     ExecutionStatus::Failed,
     ExecutionStatus::Cancelled,
@@ -103,16 +104,46 @@ fn with_requirement(input: &str, requirement: &str) -> Result<String, Violation>
     Ok(format!("{{\"requirement\":{requirement}{comma}{rest}"))
 }
 
-/// The reason in the body of a cancellation, `{reason}`; empty when there is none.
+/// The reason in the body of a cancellation or a pause, `{reason}`; empty when there is none.
 ///
 /// # Errors
 ///
 /// 422 with every violation.
-pub fn cancel_reason(body: &str) -> Result<String, Problem> {
+pub fn reason(body: &str) -> Result<String, Problem> {
     let mut fields = Fields::parse(body)?;
     let reason = fields.short_text("reason", REASON_CHARACTERS_MAX);
     fields.finish()?;
     Ok(reason.unwrap_or_default())
+}
+
+/// The request to run an execution again: `{from, version, input}`, all optional, and the
+/// `Idempotency-Key`.
+///
+/// # Errors
+///
+/// 400 for the header, 422 with every violation in the body.
+pub fn rerun_request(headers: &HeaderMap, body: &str) -> Result<RerunRequest, Problem> {
+    let idempotency_key = idempotency_key(headers)?;
+    let mut fields = Fields::parse(body)?;
+    let request = RerunRequest {
+        from_nodes: fields.texts("from"),
+        version: fields.number("version", 1..=u32::MAX),
+        input: fields.object("input").map(str::to_owned),
+        idempotency_key,
+    };
+    fields.finish()?;
+    Ok(request)
+}
+
+/// The reply to a dry run of a rerun: `{workflow_id, version, run, taken}`.
+pub fn planned(plan: &RerunPlan) -> Reply {
+    let text = json::object(|object| {
+        object.field("workflow_id", &plan.workflow_id);
+        object.field("version", plan.version);
+        object.field("run", &plan.run);
+        object.field("taken", &plan.taken);
+    });
+    reply::with_json(StatusCode::OK, text)
 }
 
 /// The reply to a start: `{execution_id, workflow_id, version, status, created_at}`, and where to
@@ -178,6 +209,9 @@ pub fn shown(execution: &Execution) -> Reply {
         object.optional_document("output", execution.output.as_deref());
         object.objects("nodes", &execution.nodes, write_node);
         object.field("last_event", execution.last_event);
+        if let Some(of) = &execution.rerun_of {
+            object.field("rerun_of", of);
+        }
     });
     reply::with_json(StatusCode::OK, text)
 }
@@ -186,7 +220,7 @@ pub fn shown(execution: &Execution) -> Reply {
 pub fn is_over(status: ExecutionStatus) -> bool {
     use ExecutionStatus as S;
     match status {
-        S::Pending | S::Running | S::AwaitingCheckpoint => false,
+        S::Pending | S::Running | S::AwaitingCheckpoint | S::Paused => false,
         S::Completed | S::Failed | S::Cancelled | S::TimedOut => true,
     }
 }
@@ -197,6 +231,7 @@ pub fn status_name(status: ExecutionStatus) -> &'static str {
         ExecutionStatus::Pending => "pending",
         ExecutionStatus::Running => "running",
         ExecutionStatus::AwaitingCheckpoint => "awaiting_checkpoint",
+        ExecutionStatus::Paused => "paused",
         ExecutionStatus::Completed => "completed",
         ExecutionStatus::Failed => "failed",
         ExecutionStatus::Cancelled => "cancelled",
@@ -241,6 +276,9 @@ fn write_node(object: &mut Object, node: &NodeView) {
     object.field("progress", node.progress);
     object.optional_document("output", node.output.as_deref());
     object.field("error", &node.error);
+    if let Some(from) = &node.taken_from {
+        object.field("taken_from", from);
+    }
 }
 
 /// About how many bytes the JSON of an execution has.

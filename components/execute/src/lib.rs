@@ -1,8 +1,11 @@
-//! Starts executions, cancels them and lets them resume.
+//! Starts executions, cancels and pauses them, lets them go on and runs them again.
 
 use phasewright_endpoint::{
     Problem, Reply,
-    bindings::{executions, types::Caller},
+    bindings::{
+        executions::{self, Summary},
+        types::Caller,
+    },
     execution,
     request::{
         allow,
@@ -29,7 +32,9 @@ async fn route(request: Request) -> Result<Reply, Problem> {
     match path.segments()[..] {
         ["api", "workflows", workflow, "execute"] => start(request, workflow).await,
         ["api", "executions", execution, "cancel"] => cancel(request, execution).await,
+        ["api", "executions", execution, "pause"] => pause(request, execution).await,
         ["api", "executions", execution, "resume"] => resume(request, execution).await,
+        ["api", "executions", execution, "rerun"] => rerun(request, execution).await,
         _ => Err(Problem::no_route()),
     }
 }
@@ -44,7 +49,39 @@ async fn start(request: Request, workflow: &str) -> Result<Reply, Problem> {
     let wait = wait_seconds(&head.headers)?;
     let body = read(&head, body).await?;
     let start = execution::start_request(workflow, &head.headers, &body)?;
-    let (summary, is_new) = executions::start(caller.clone(), start).await?;
+    let started = executions::start(caller.clone(), start).await?;
+    answer(caller, started, wait).await
+}
+
+/// Starts anew with what is still good of an execution; with `dry_run=true`, only says what would
+/// be.
+async fn rerun(request: Request, execution: &str) -> Result<Reply, Problem> {
+    let (head, body) = request.into_parts();
+    allow(&head, &[Method::POST])?;
+    let execution = id("id", execution)?;
+    let query = Query::parse(&head, &["dry_run"])?;
+    let is_dry = query.choice("dry_run", &[true, false], bool_name)?;
+    let caller = caller(&head.headers)?;
+    let wait = wait_seconds(&head.headers)?;
+    let rerun = execution::rerun_request(&head.headers, &read(&head, body).await?)?;
+    if is_dry == Some(true) {
+        let plan = executions::plan_rerun(caller, execution.to_owned(), rerun).await?;
+        return Ok(execution::planned(&plan));
+    }
+    let started = executions::rerun(caller.clone(), execution.to_owned(), rerun).await?;
+    answer(caller, started, wait).await
+}
+
+fn bool_name(value: bool) -> &'static str {
+    if value { "true" } else { "false" }
+}
+
+/// The reply to a start, at once or when it is over.
+async fn answer(
+    caller: Caller,
+    (summary, is_new): (Summary, bool),
+    wait: Option<u32>,
+) -> Result<Reply, Problem> {
     match wait {
         Some(seconds) => wait_for(caller, summary.id, seconds).await,
         None if is_new => execution::started(StatusCode::ACCEPTED, &summary),
@@ -73,8 +110,19 @@ async fn cancel(request: Request, execution: &str) -> Result<Reply, Problem> {
     let execution = id("id", execution)?;
     Query::parse(&head, &[])?;
     let caller = caller(&head.headers)?;
-    let reason = execution::cancel_reason(&read(&head, body).await?)?;
+    let reason = execution::reason(&read(&head, body).await?)?;
     let summary = executions::cancel(caller, execution.to_owned(), reason).await?;
+    Ok(execution::summarised(StatusCode::ACCEPTED, &summary))
+}
+
+async fn pause(request: Request, execution: &str) -> Result<Reply, Problem> {
+    let (head, body) = request.into_parts();
+    allow(&head, &[Method::POST])?;
+    let execution = id("id", execution)?;
+    Query::parse(&head, &[])?;
+    let caller = caller(&head.headers)?;
+    let reason = execution::reason(&read(&head, body).await?)?;
+    let summary = executions::pause(caller, execution.to_owned(), reason).await?;
     Ok(execution::summarised(StatusCode::ACCEPTED, &summary))
 }
 

@@ -38,6 +38,20 @@ impl Client {
         self.read(agent().post(self.url(path)).send_json(body))
     }
 
+    /// The same, with these query parameters.
+    pub(super) fn post_with(
+        &self,
+        path: &[&str],
+        query: &[(&str, String)],
+        body: &Value,
+    ) -> Result<Value> {
+        let mut request = agent().post(self.url(path));
+        for (name, value) in query {
+            request = request.query(*name, value);
+        }
+        self.read(request.send_json(body))
+    }
+
     fn url(&self, path: &[&str]) -> String {
         let mut url = self.server.trim_end_matches('/').to_owned();
         for segment in path {

@@ -1,21 +1,24 @@
 //! `phasewright executions`
 
-use std::process::ExitCode;
+use std::{path::PathBuf, process::ExitCode};
 
 use anyhow::Result;
-use clap::Args;
-use serde_json::Value;
+use clap::{Args, Subcommand};
+use serde_json::{Value, json};
 
-use super::{client::Client, show};
+use super::{client::Client, run, show};
 
 #[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub(super) struct Executions {
+    #[command(subcommand)]
+    command: Option<Command>,
     /// Show this one, with its nodes
     id: Option<String>,
     /// Only of this workflow
     #[arg(long, value_name = "ID")]
     workflow: Option<String>,
-    /// Only in this status: pending, running, `awaiting_checkpoint`, completed, failed, cancelled or `timed_out`
+    /// Only in this status: pending, running, `awaiting_checkpoint`, paused, completed, failed, cancelled or `timed_out`
     #[arg(long)]
     status: Option<String>,
     /// At most this many
@@ -28,11 +31,108 @@ pub(super) struct Executions {
     client: Client,
 }
 
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Hold one: nothing begins any more, what runs goes on to its end
+    Pause(Stop),
+    /// Let one go on that is paused, failed, cancelled or timed out
+    Resume {
+        /// Which one
+        id: String,
+        #[command(flatten)]
+        client: Client,
+    },
+    /// End one
+    Cancel(Stop),
+    /// Start one anew, with the outputs of those nodes that need not run again
+    Rerun(Rerun),
+}
+
+#[derive(Debug, Args)]
+struct Rerun {
+    /// Which one
+    id: String,
+    /// Run this node again, with all that depends on it (may be repeated) [default: what did not complete]
+    #[arg(long, value_name = "NODE")]
+    from: Vec<String>,
+    /// Run this version [default: that of the old one]
+    #[arg(long)]
+    version: Option<u32>,
+    /// The input, a JSON file with an object; - reads standard input [default: that of the old one]
+    #[arg(long, value_name = "FILE")]
+    input: Option<PathBuf>,
+    /// Only show what would run
+    #[arg(long)]
+    dry_run: bool,
+    #[command(flatten)]
+    client: Client,
+}
+
+impl Rerun {
+    fn send(&self) -> Result<()> {
+        let mut body = json!({"from": self.from, "version": self.version});
+        if let Some(input) = &self.input {
+            body["input"] = run::read_json(input)?;
+        }
+        let query = [("dry_run", self.dry_run.to_string())];
+        let path = ["api", "executions", &self.id, "rerun"];
+        let answer = self.client.post_with(&path, &query, &body)?;
+        if self.client.json {
+            show::json(&answer);
+        } else if self.dry_run {
+            for (title, nodes) in [("runs", &answer["run"]), ("takes over", &answer["taken"])] {
+                let nodes = nodes.as_array().into_iter().flatten();
+                let nodes: Vec<_> = nodes.filter_map(Value::as_str).collect();
+                println!("{title:10} {}", nodes.join(" "));
+            }
+        } else {
+            println!("{}", answer["execution_id"].as_str().unwrap_or_default());
+        }
+        Ok(())
+    }
+}
+
+#[derive(Debug, Args)]
+struct Stop {
+    /// Which one
+    id: String,
+    /// Why, for those who read it later
+    #[arg(long)]
+    reason: Option<String>,
+    #[command(flatten)]
+    client: Client,
+}
+
+impl Stop {
+    fn send(&self, verb: &str) -> Result<()> {
+        let body = match &self.reason {
+            Some(reason) => json!({ "reason": reason }),
+            None => json!({}),
+        };
+        steer(&self.client, &self.id, verb, &body)
+    }
+}
+
+/// Asks for a change of an execution and says where it stands then.
+fn steer(client: &Client, id: &str, verb: &str, body: &Value) -> Result<()> {
+    let summary = client.post(&["api", "executions", id, verb], body)?;
+    if client.json {
+        show::json(&summary);
+    } else {
+        println!("{id} is {}", summary["status"].as_str().unwrap_or(verb));
+    }
+    Ok(())
+}
+
 impl Executions {
     pub(super) fn run(&self) -> Result<ExitCode> {
-        match &self.id {
-            Some(id) => self.show(&self.client.get(&["api", "executions", id], &[])?),
-            None => self.list()?,
+        match (&self.command, &self.id) {
+            (Some(Command::Pause(stop)), _) => stop.send("pause")?,
+            (Some(Command::Cancel(stop)), _) => stop.send("cancel")?,
+            (Some(Command::Resume { id, client }), _) => steer(client, id, "resume", &json!({}))?,
+            (Some(Command::Rerun(rerun)), _) => rerun.send()?,
+            (None, Some(id)) => self.show(&self.client.get(&["api", "executions", id], &[])?),
+            (None, None) => self.list()?,
         }
         Ok(ExitCode::SUCCESS)
     }

@@ -20,7 +20,8 @@ use super::instance::State;
 use crate::contract::{
     Artifact, Caller, Checkpoint, CheckpointFilter, CheckpointPage, Decision, Definition,
     DefinitionPage, Engine, Error, Event, Execution, ExecutionFilter, ExecutionPage, Json,
-    PageRequest, Phase, Probe, StartRequest, Summary, Template, bindings::phasewright::workflow,
+    PageRequest, Phase, Probe, RerunPlan, RerunRequest, StartRequest, Summary, Template,
+    bindings::phasewright::workflow,
 };
 
 /// Events handed over at once; those that are there go together.
@@ -136,12 +137,41 @@ impl<T: Send> workflow::executions::HostWithStore<T> for HasSelf<State> {
         engine(door).executions_cancel(caller, id, reason).await
     }
 
+    async fn pause(
+        door: &Accessor<T, Self>,
+        caller: Caller,
+        id: String,
+        reason: String,
+    ) -> Result<Summary, Error> {
+        engine(door).executions_pause(caller, id, reason).await
+    }
+
     async fn resume(
         door: &Accessor<T, Self>,
         caller: Caller,
         id: String,
     ) -> Result<Summary, Error> {
         engine(door).executions_resume(caller, id).await
+    }
+
+    async fn rerun(
+        door: &Accessor<T, Self>,
+        caller: Caller,
+        id: String,
+        request: RerunRequest,
+    ) -> Result<(Summary, bool), Error> {
+        engine(door).executions_rerun(caller, id, request).await
+    }
+
+    async fn plan_rerun(
+        door: &Accessor<T, Self>,
+        caller: Caller,
+        id: String,
+        request: RerunRequest,
+    ) -> Result<RerunPlan, Error> {
+        engine(door)
+            .executions_plan_rerun(caller, id, request)
+            .await
     }
 }
 

@@ -85,8 +85,9 @@ pub(crate) enum Wake {
 pub(super) enum Begin {
     New {
         execution: Box<Execution>,
-        step: Step,
+        step: Box<Step>,
         key: Option<StartKey>,
+        blobs: Vec<(Digest, Bytes)>,
         reply: Reply<Started>,
     },
     Load,
@@ -126,17 +127,8 @@ pub(super) struct Run {
 }
 
 impl Run {
-    async fn live(
-        &mut self,
-        wakes: &mut mpsc::Receiver<Wake>,
-        step: Step,
-        key: Option<StartKey>,
-    ) -> Life {
+    async fn live(&mut self, wakes: &mut mpsc::Receiver<Wake>, step: Step, beside: Beside) -> Life {
         let mut stop = self.shared.stop.subscribe();
-        let beside = Beside {
-            key,
-            ..Beside::default()
-        };
         self.take(step, beside).await;
         loop {
             if let Some(failure) = self.acknowledge() {

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use super::{Service, library::Library, parameters, views};
 use crate::{
-    contract::{self, Error, ExecutionPage, PageRequest, Summary},
+    contract::{self, Caller, Error, ExecutionPage, PageRequest, Summary},
     executor::Definitions,
     store::{ExecutionFilter, Store, StoreError},
     workflow::{Command, Execution, ExecutionId, WorkflowId},
@@ -13,7 +13,7 @@ use crate::{
 /// Longest wait for an execution: proxies give up on silent connections soon after.
 const WAIT_MAX: Duration = Duration::from_mins(1);
 
-/// Longest reason for a cancellation, in characters.
+/// Longest reason for a cancellation or a pause, in characters.
 const REASON_CHARACTERS_MAX: usize = 1000;
 
 impl Service {
@@ -63,15 +63,7 @@ impl Service {
 
     pub(super) async fn cancel(&self, id: &str, reason: String) -> Result<Summary, Error> {
         let id = parameters::id("execution", id)?;
-        if reason.chars().count() > REASON_CHARACTERS_MAX {
-            let message = format!("is longer than {REASON_CHARACTERS_MAX} characters");
-            return Err(super::problems::invalid("/reason", message));
-        }
-        let reason = if reason.is_empty() {
-            "cancelled by a client".to_owned()
-        } else {
-            reason
-        };
+        let reason = checked(reason, "cancelled by a client")?;
         Ok(views::summary(
             &self
                 .executor
@@ -80,7 +72,21 @@ impl Service {
         ))
     }
 
-    pub(super) async fn resume(&self, id: &str) -> Result<Summary, Error> {
+    pub(super) async fn pause(
+        &self,
+        caller: Caller,
+        id: &str,
+        reason: String,
+    ) -> Result<Summary, Error> {
+        let id = parameters::id("execution", id)?;
+        let command = Command::Pause {
+            reason: checked(reason, "paused by a client")?,
+            by: Some(caller.address),
+        };
+        Ok(views::summary(&self.executor.command(id, command).await?))
+    }
+
+    pub(super) async fn resume(&self, caller: Caller, id: &str) -> Result<Summary, Error> {
         let id: ExecutionId = parameters::id("execution", id)?;
         let summary = self
             .store
@@ -94,6 +100,7 @@ impl Service {
             .await?;
         let command = Command::Resume {
             timeout: definition.timeout,
+            by: Some(caller.address),
         };
         Ok(views::summary(&self.executor.command(id, command).await?))
     }
@@ -141,6 +148,18 @@ pub(super) async fn fold(
     Execution::fold(id, definition, &journal.events)
         .map(Some)
         .map_err(|error| StoreError::Corrupt(format!("execution {id}: {error}")))
+}
+
+/// A reason that is neither too long nor missing.
+fn checked(reason: String, default: &str) -> Result<String, Error> {
+    if reason.chars().count() > REASON_CHARACTERS_MAX {
+        let message = format!("is longer than {REASON_CHARACTERS_MAX} characters");
+        return Err(super::problems::invalid("/reason", message));
+    }
+    if reason.is_empty() {
+        return Ok(default.to_owned());
+    }
+    Ok(reason)
 }
 
 pub(super) fn not_found(id: ExecutionId) -> Error {

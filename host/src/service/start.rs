@@ -16,7 +16,7 @@ use crate::{
 const KEY_BYTES_MAX: usize = 128;
 
 /// Longest deadline: a year.
-const TIMEOUT_MS_MAX: u64 = 31_536_000_000;
+pub(super) const TIMEOUT_MS_MAX: u64 = 31_536_000_000;
 
 impl Service {
     pub(super) async fn start(&self, request: StartRequest) -> Result<(Summary, bool), Error> {
@@ -32,14 +32,8 @@ impl Service {
         let key = start_key(&request, &input, &context)?;
         check_input(&entry, &input)?;
         let phases = entry.phases(&*self.runner)?;
-        if let Some(key) = &key
-            && let Some(first) = self
-                .store
-                .queries()
-                .execution_by_key(&workflow, &key.key)
-                .await?
-        {
-            return self.existing(&first, key).await;
+        if let Some(first) = self.started_before(&workflow, key.as_ref()).await? {
+            return Ok((first, false));
         }
         let created = Event::ExecutionCreated {
             workflow,
@@ -53,11 +47,37 @@ impl Service {
             id: Self::new_execution_id(),
             definition: entry.definition.clone(),
             created,
-            key: key.clone(),
+            taken: Vec::new(),
+            blobs: Vec::new(),
+            key,
         };
+        self.begin(new).await
+    }
+
+    /// The execution that was started with this key before.
+    pub(super) async fn started_before(
+        &self,
+        workflow: &WorkflowId,
+        key: Option<&StartKey>,
+    ) -> Result<Option<Summary>, Error> {
+        let Some(key) = key else {
+            return Ok(None);
+        };
+        let queries = self.store.queries();
+        match queries.execution_by_key(workflow, &key.key).await? {
+            Some(first) => Ok(Some(self.existing(&first, key).await?)),
+            None => Ok(None),
+        }
+    }
+
+    /// Starts it, unless another one with its key was quicker.
+    pub(super) async fn begin(&self, new: NewExecution) -> Result<(Summary, bool), Error> {
+        let key = new.key.clone();
         match (self.executor.start(new).await?, key) {
             (Started::Created(summary), _) => Ok((views::summary(&summary), true)),
-            (Started::Existing(first), Some(key)) => self.existing(&first, &key).await,
+            (Started::Existing(first), Some(key)) => {
+                Ok((self.existing(&first, &key).await?, false))
+            }
             (Started::Existing(first), None) => Err(Error::Conflict(format!(
                 "execution {} exists",
                 first.execution
@@ -66,7 +86,7 @@ impl Service {
     }
 
     /// The execution that was started with this key before.
-    async fn existing(&self, first: &Keyed, key: &StartKey) -> Result<(Summary, bool), Error> {
+    async fn existing(&self, first: &Keyed, key: &StartKey) -> Result<Summary, Error> {
         if first.request != key.request {
             let message = format!(
                 "was used for another request, which started execution {}",
@@ -75,7 +95,7 @@ impl Service {
             return Err(invalid("/headers/idempotency-key", message));
         }
         match self.store.queries().execution(first.execution).await? {
-            Some(summary) => Ok((views::summary(&summary), false)),
+            Some(summary) => Ok(views::summary(&summary)),
             None => Err(Error::NotFound(format!(
                 "there is no execution {}",
                 first.execution
@@ -84,7 +104,7 @@ impl Service {
     }
 }
 
-fn object(pointer: &str, text: &str) -> Result<Map<String, Value>, Error> {
+pub(super) fn object(pointer: &str, text: &str) -> Result<Map<String, Value>, Error> {
     match parameters::document(pointer, text)? {
         Value::Object(object) => Ok(object),
         _ => Err(invalid(pointer, "must be an object")),
@@ -109,22 +129,26 @@ fn start_key(
     input: &Map<String, Value>,
     context: &Map<String, Value>,
 ) -> Result<Option<StartKey>, Error> {
-    let Some(key) = &request.idempotency_key else {
+    let whole = json!([request.version, request.timeout_ms, input, context]);
+    keyed(request.idempotency_key.as_deref(), whole)
+}
+
+pub(super) fn keyed(key: Option<&str>, mut whole: Value) -> Result<Option<StartKey>, Error> {
+    let Some(key) = key else {
         return Ok(None);
     };
     if key.is_empty() || key.len() > KEY_BYTES_MAX || key.contains('\0') {
         let message = format!("must have 1 to {KEY_BYTES_MAX} characters");
         return Err(invalid("/headers/idempotency-key", message));
     }
-    let mut whole = json!([request.version, request.timeout_ms, input, context]);
     whole.sort_all_objects();
     Ok(Some(StartKey {
-        key: key.clone(),
+        key: key.to_owned(),
         request: Digest::of(whole.to_string().as_bytes()),
     }))
 }
 
-fn check_input(entry: &Entry, input: &Map<String, Value>) -> Result<(), Error> {
+pub(super) fn check_input(entry: &Entry, input: &Map<String, Value>) -> Result<(), Error> {
     let Some(schema) = &entry.input_schema else {
         return Ok(());
     };

@@ -38,6 +38,7 @@ pub(super) fn execution(execution: &Execution) -> contract::Execution {
             .flat_map(|(spec, node)| node_views(spec, node))
             .collect(),
         last_event: execution.version,
+        rerun_of: execution.origin.rerun_of.map(|of| of.to_string()),
     }
 }
 
@@ -59,6 +60,7 @@ fn node_views(spec: &Node, node: &NodeState) -> impl Iterator<Item = contract::N
         progress: progress(node),
         output: node.output().map(text),
         error: node.error().map(str::to_owned),
+        taken_from: node.taken_from.map(|from| from.to_string()),
     };
     let items = node
         .numbered_slots()
@@ -74,6 +76,7 @@ fn node_views(spec: &Node, node: &NodeState) -> impl Iterator<Item = contract::N
             progress: slot.progress,
             output: slot_output(slot).map(text),
             error: slot.error().map(str::to_owned),
+            taken_from: node.taken_from.map(|from| from.to_string()),
         });
     std::iter::once(whole).chain(items.collect::<Vec<_>>())
 }
@@ -208,6 +211,7 @@ fn execution_status(status: ExecutionStatus) -> contract::ExecutionStatus {
         ExecutionStatus::Pending => Out::Pending,
         ExecutionStatus::Running => Out::Running,
         ExecutionStatus::AwaitingCheckpoint => Out::AwaitingCheckpoint,
+        ExecutionStatus::Paused => Out::Paused,
         ExecutionStatus::Completed => Out::Completed,
         ExecutionStatus::Failed => Out::Failed,
         ExecutionStatus::Cancelled => Out::Cancelled,
@@ -221,6 +225,7 @@ pub(super) fn to_execution_status(status: contract::ExecutionStatus) -> Executio
         In::Pending => ExecutionStatus::Pending,
         In::Running => ExecutionStatus::Running,
         In::AwaitingCheckpoint => ExecutionStatus::AwaitingCheckpoint,
+        In::Paused => ExecutionStatus::Paused,
         In::Completed => ExecutionStatus::Completed,
         In::Failed => ExecutionStatus::Failed,
         In::Cancelled => ExecutionStatus::Cancelled,

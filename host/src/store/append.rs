@@ -85,6 +85,10 @@ fn event_bytes(event: &Event) -> Result<usize, String> {
     match event {
         Event::ExecutionCreated { input, context, .. } => Ok(json(input)? + json(context)?),
         Event::FanOutExpanded { items, .. } => items.iter().map(|item| json(item)).sum(),
+        Event::NodeTaken { output, items, .. } => {
+            let items = items.iter().flatten();
+            Ok(json(output)? + items.map(|item| json(item)).sum::<Result<usize, _>>()?)
+        }
         Event::ExecutionCompleted { output } | Event::NodeSucceeded { output, .. } => json(output),
         Event::CheckpointResolved {
             decision: Decision::Edit { content },

@@ -107,11 +107,20 @@ payloads! {
         deadline: Timestamp,
         phases: BTreeMap<PhaseName, Digest>,
     }
+    "rerun_begun" RerunBegun of execution { of: ExecutionId }
+    "node_taken" NodeTaken of node {
+        from: ExecutionId,
+        output: Json,
+        items: Option<Vec<Json>>,
+        artifacts: Vec<Vec<ArtifactRef>>,
+    }
     "execution_completed" ExecutionCompleted of execution { output: Json }
     "execution_failed" ExecutionFailed of execution { error: Failure }
     "execution_cancelled" ExecutionCancelled of execution { reason: String }
     "execution_timed_out" ExecutionTimedOut of execution {}
     "execution_resumed" ExecutionResumed of execution { deadline: Timestamp }
+    "execution_paused" ExecutionPaused of execution { reason: String, by: Option<String> }
+    "execution_unpaused" ExecutionUnpaused of execution { by: Option<String> }
     "fan_out_expanded" FanOutExpanded of node { items: Vec<Json> }
     "node_started" NodeStarted of item { attempt: u32 }
     "node_progressed" NodeProgressed of item { fraction: f32, message: String }

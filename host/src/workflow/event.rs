@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, fmt, sync::Arc};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{CheckpointId, Digest, NodeId, PhaseName, Timestamp, Version, WorkflowId};
+use super::{CheckpointId, Digest, ExecutionId, NodeId, PhaseName, Timestamp, Version, WorkflowId};
 
 /// A JSON document that is shared rather than copied.
 pub type Json = Arc<Value>;
@@ -43,6 +43,21 @@ pub enum Event {
         /// The component that each phase name means to this execution.
         phases: BTreeMap<PhaseName, Digest>,
     },
+    /// The execution is a rerun of another; what it takes over from there follows.
+    RerunBegun { of: ExecutionId },
+    /// The node is completed from the start, with what it came to in another execution.
+    NodeTaken {
+        node: NodeId,
+        /// Where it ran.
+        from: ExecutionId,
+        output: Json,
+        /// The items of its fan-out.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        items: Option<Vec<Json>>,
+        /// What each item kept, or the node when it ran once; empty when nobody kept anything.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        artifacts: Vec<Vec<ArtifactRef>>,
+    },
     /// Every node is over and none failed.
     ExecutionCompleted { output: Json },
     /// A node failed, or the output could not be made.
@@ -53,6 +68,17 @@ pub enum Event {
     ExecutionTimedOut,
     /// A failed, cancelled or timed-out execution goes on from where it stopped.
     ExecutionResumed { deadline: Timestamp },
+    /// Somebody holds it: nothing begins any more, what runs goes on to its end.
+    ExecutionPaused {
+        reason: String,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        by: Option<String>,
+    },
+    /// Somebody let a paused execution go on.
+    ExecutionUnpaused {
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        by: Option<String>,
+    },
     /// `for_each` gave these items; the node runs once for each.
     FanOutExpanded { node: NodeId, items: Vec<Json> },
     /// An attempt begins. `attempt` counts from 1.
@@ -143,11 +169,15 @@ impl Event {
     pub fn kind(&self) -> &'static str {
         match self {
             Self::ExecutionCreated { .. } => "execution_created",
+            Self::RerunBegun { .. } => "rerun_begun",
+            Self::NodeTaken { .. } => "node_taken",
             Self::ExecutionCompleted { .. } => "execution_completed",
             Self::ExecutionFailed { .. } => "execution_failed",
             Self::ExecutionCancelled { .. } => "execution_cancelled",
             Self::ExecutionTimedOut => "execution_timed_out",
             Self::ExecutionResumed { .. } => "execution_resumed",
+            Self::ExecutionPaused { .. } => "execution_paused",
+            Self::ExecutionUnpaused { .. } => "execution_unpaused",
             Self::FanOutExpanded { .. } => "fan_out_expanded",
             Self::NodeStarted { .. } => "node_started",
             Self::NodeProgressed { .. } => "node_progressed",
@@ -167,12 +197,16 @@ impl Event {
     pub fn node(&self) -> Option<&NodeId> {
         match self {
             Self::ExecutionCreated { .. }
+            | Self::RerunBegun { .. }
             | Self::ExecutionCompleted { .. }
             | Self::ExecutionFailed { .. }
             | Self::ExecutionCancelled { .. }
             | Self::ExecutionTimedOut
-            | Self::ExecutionResumed { .. } => None,
-            Self::FanOutExpanded { node, .. }
+            | Self::ExecutionResumed { .. }
+            | Self::ExecutionPaused { .. }
+            | Self::ExecutionUnpaused { .. } => None,
+            Self::NodeTaken { node, .. }
+            | Self::FanOutExpanded { node, .. }
             | Self::NodeStarted { node, .. }
             | Self::NodeProgressed { node, .. }
             | Self::NodeLogged { node, .. }

@@ -9,6 +9,7 @@ mod decide;
 mod fold;
 mod input;
 mod node;
+mod rerun;
 mod settle;
 mod tally;
 #[cfg(test)]
@@ -17,6 +18,7 @@ mod tests;
 pub use fold::IllegalTransition;
 pub use input::{Action, Command, Input, Prepared, Refusal, Step};
 pub use node::{NodeState, Slot, SlotState, Stage};
+pub use rerun::Rerun;
 
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
@@ -44,6 +46,7 @@ pub struct Execution {
     pub started_at: Option<Timestamp>,
     /// Whether it goes on, or how it ended.
     pub end: Option<End>,
+    is_paused: bool,
     nodes: Vec<NodeState>,
     tally: Tally,
     timers: BTreeSet<(Timestamp, Timer)>,
@@ -72,6 +75,8 @@ pub struct Origin {
     pub phases: BTreeMap<PhaseName, Digest>,
     /// When it was created.
     pub at: Timestamp,
+    /// What it is a rerun of.
+    pub rerun_of: Option<ExecutionId>,
 }
 
 /// How an execution ended.
@@ -133,6 +138,7 @@ impl Execution {
                 Ending::Cancelled(_) => ExecutionStatus::Cancelled,
                 Ending::TimedOut => ExecutionStatus::TimedOut,
             },
+            None if self.is_paused => ExecutionStatus::Paused,
             None if self.started_at.is_none() => ExecutionStatus::Pending,
             None if self.tally.awaiting_nodes > 0
                 && self.tally.retrying_slots == 0
@@ -172,12 +178,19 @@ impl Execution {
         !self.is_over()
             && self.tally.open_nodes > 0
             && self.tally.running_slots == 0
-            && self.tally.startable == 0
+            && (self.is_paused || self.tally.startable == 0)
     }
 
     /// When to wake it with [`Input::Tick`].
     pub fn wake_at(&self) -> Option<Timestamp> {
-        self.timers.first().map(|(at, _)| *at)
+        self.next_timer().map(|(at, _)| at)
+    }
+
+    /// What fires next. While it is paused, retries wait with everything else that would begin.
+    fn next_timer(&self) -> Option<(Timestamp, Timer)> {
+        let is_held = |timer: &Timer| self.is_paused && matches!(timer, Timer::Retry(..));
+        let mut timers = self.timers.iter();
+        timers.find(|(_, timer)| !is_held(timer)).copied()
     }
 
     /// The nodes, in the order of the definition.

@@ -48,6 +48,8 @@ status_type!(
         Running = "running",
         /// Nothing runs until somebody decides at a checkpoint.
         AwaitingCheckpoint = "awaiting_checkpoint",
+        /// Somebody holds it: nothing begins until it is resumed.
+        Paused = "paused",
         /// Over, with an output.
         Completed = "completed",
         /// Over, with an error.

@@ -267,7 +267,7 @@ async fn a_cancelled_execution_can_go_on() {
     api.until(&id, "node_started", "slow").await;
     api.post(&resume, &json!({})).await.is_problem(
         409,
-        "execution is running; only a failed, cancelled or timed_out one",
+        "execution is running; only a paused, failed, cancelled or timed_out one",
     );
     let reply = api
         .post(&cancel, &json!({"reason": "changed my mind"}))

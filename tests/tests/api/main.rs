@@ -25,6 +25,8 @@ mod large;
 mod misbehaviour;
 mod openapi;
 mod outbound;
+mod pauses;
 mod refusals;
+mod reruns;
 mod templates;
 mod upgrades;

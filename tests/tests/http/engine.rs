@@ -15,12 +15,15 @@ use futures::{
     stream::{self, BoxStream},
 };
 use phasewright::contract::{
-    Artifact, Caller, Checkpoint, CheckpointFilter, CheckpointPage, CheckpointPosition,
-    CheckpointStatus, Decision, Definition, DefinitionPage, Engine, Error, Event, Execution,
-    ExecutionFilter, ExecutionPage, ExecutionStatus, Json, PageRequest, Phase, Probe, StartRequest,
-    Summary, Template,
+    Artifact, Caller, Checkpoint, CheckpointFilter, CheckpointPage, CheckpointStatus, Decision,
+    Definition, DefinitionPage, Engine, Error, Event, Execution, ExecutionFilter, ExecutionPage,
+    Json, PageRequest, Phase, Probe, RerunPlan, RerunRequest, StartRequest, Summary, Template,
 };
 use tokio::time::sleep;
+
+use crate::examples::{
+    artifact, checkpoint, definition, definitions, event, execution, found, phase, summary, well,
+};
 
 /// Time between two events of an execution that runs.
 pub const EVENT_INTERVAL: Duration = Duration::from_millis(100);
@@ -58,117 +61,6 @@ impl Present {
 impl Drop for Present {
     fn drop(&mut self) {
         self.0.fetch_sub(1, SeqCst);
-    }
-}
-
-fn found(id: &str) -> Result<(), Error> {
-    if id == "missing" {
-        return Err(Error::NotFound(format!("there is no `{id}`")));
-    }
-    Ok(())
-}
-
-fn summary(id: &str) -> Summary {
-    Summary {
-        id: id.into(),
-        workflow_id: "w".into(),
-        version: 1,
-        status: ExecutionStatus::Running,
-        created_at: "2026-01-01T00:00:00Z".into(),
-        started_at: None,
-        ended_at: None,
-        error: None,
-    }
-}
-
-fn execution(id: &str) -> Result<Execution, Error> {
-    found(id)?;
-    Ok(Execution {
-        summary: summary(id),
-        input: "{}".into(),
-        context: "{}".into(),
-        output: None,
-        nodes: Vec::new(),
-        last_event: 3,
-    })
-}
-
-fn event(execution: &str, seq: u64) -> Event {
-    Event {
-        execution_id: execution.into(),
-        seq,
-        at: "2026-01-01T00:00:00Z".into(),
-        kind: "node_started".into(),
-        node: Some("n".into()),
-        payload: "{}".into(),
-    }
-}
-
-fn definition(id: &str) -> Definition {
-    Definition {
-        id: id.into(),
-        version: 1,
-        name: id.into(),
-        description: String::new(),
-        document: "{}".into(),
-        created_at: "2026-01-01T00:00:00Z".into(),
-    }
-}
-
-fn definitions() -> DefinitionPage {
-    DefinitionPage {
-        items: vec![definition("w")],
-        next: None,
-    }
-}
-
-fn checkpoint(id: &str, status: CheckpointStatus) -> Checkpoint {
-    Checkpoint {
-        id: id.into(),
-        execution_id: "e".into(),
-        workflow_id: "w".into(),
-        node: "n".into(),
-        position: CheckpointPosition::After,
-        status,
-        title: "Look".into(),
-        instructions: None,
-        proposed: "{}".into(),
-        edited: None,
-        notes: None,
-        resolved_by: None,
-        created_at: "2026-01-01T00:00:00Z".into(),
-        resolved_at: None,
-    }
-}
-
-fn phase(name: &str) -> Phase {
-    Phase {
-        name: name.into(),
-        version: "1.0.0".into(),
-        description: String::new(),
-        config_schema: "{}".into(),
-        input_schema: "{}".into(),
-        output_schema: "{}".into(),
-        digest: "0".repeat(64),
-    }
-}
-
-fn artifact() -> Artifact {
-    Artifact {
-        node: "n".into(),
-        item: None,
-        name: "report.md".into(),
-        content_type: "text/markdown".into(),
-        size: 300_000,
-        sha256: "0".repeat(64),
-    }
-}
-
-fn well(detail: &str) -> Probe {
-    Probe {
-        ok: true,
-        errors: Vec::new(),
-        detail: detail.into(),
     }
 }
 
@@ -220,9 +112,44 @@ impl Engine for Script {
         Ok(summary(&id))
     }
 
+    async fn executions_pause(
+        &self,
+        _caller: Caller,
+        id: String,
+        _reason: String,
+    ) -> Result<Summary, Error> {
+        found(&id)?;
+        Ok(summary(&id))
+    }
+
     async fn executions_resume(&self, _caller: Caller, id: String) -> Result<Summary, Error> {
         found(&id)?;
         Ok(summary(&id))
+    }
+
+    async fn executions_rerun(
+        &self,
+        _caller: Caller,
+        id: String,
+        _request: RerunRequest,
+    ) -> Result<(Summary, bool), Error> {
+        found(&id)?;
+        Ok((summary(&id), true))
+    }
+
+    async fn executions_plan_rerun(
+        &self,
+        _caller: Caller,
+        id: String,
+        request: RerunRequest,
+    ) -> Result<RerunPlan, Error> {
+        found(&id)?;
+        Ok(RerunPlan {
+            workflow_id: "w".into(),
+            version: 1,
+            run: request.from_nodes,
+            taken: Vec::new(),
+        })
     }
 
     async fn events_follow(

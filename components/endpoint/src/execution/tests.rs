@@ -3,11 +3,13 @@
 use http::{HeaderMap, StatusCode, header};
 use serde_json::json;
 
-use super::{STATUSES, cancel_reason, is_over, shown, start_request, started, status_name};
+use super::{
+    STATUSES, is_over, planned, reason, rerun_request, shown, start_request, started, status_name,
+};
 use crate::{
     Problem,
     bindings::{
-        executions::{Execution, NodeView, StartRequest, Summary},
+        executions::{Execution, NodeView, RerunPlan, StartRequest, Summary},
         types::{ExecutionStatus, NodeStatus},
     },
     reply::test::{text, value},
@@ -159,13 +161,13 @@ fn bodies_that_are_not_json_and_keys_that_are_none_are_malformed() {
 
 #[test]
 fn reasons_have_a_length() {
-    assert_eq!(cancel_reason("").unwrap(), "");
-    assert_eq!(cancel_reason(r#"{"reason":"late"}"#).unwrap(), "late");
+    assert_eq!(reason("").unwrap(), "");
+    assert_eq!(reason(r#"{"reason":"late"}"#).unwrap(), "late");
     let longest = "ä".repeat(1_000);
-    assert!(cancel_reason(&format!(r#"{{"reason":"{longest}"}}"#)).is_ok());
-    assert!(cancel_reason(&format!(r#"{{"reason":"{longest}x"}}"#)).is_err());
+    assert!(reason(&format!(r#"{{"reason":"{longest}"}}"#)).is_ok());
+    assert!(reason(&format!(r#"{{"reason":"{longest}x"}}"#)).is_err());
     for bad in [r#"{"reason":1}"#, r#"{"why":"x"}"#, "1"] {
-        assert!(cancel_reason(bad).is_err(), "{bad}");
+        assert!(reason(bad).is_err(), "{bad}");
     }
 }
 
@@ -211,10 +213,12 @@ fn an_execution_shows_everything() {
         progress: Some(0.1),
         output: None,
         error: Some("no".to_owned()),
+        taken_from: None,
     };
     let item = NodeView {
         item: Some(0),
         output: Some("[ 1 ]".to_owned()),
+        taken_from: Some("e0".to_owned()),
         ..node.clone()
     };
     let reply = shown(&Execution {
@@ -224,6 +228,7 @@ fn an_execution_shows_everything() {
         output: None,
         nodes: vec![node, item],
         last_event: 9,
+        rerun_of: Some("e0".to_owned()),
     });
     let length = reply.headers()[header::CONTENT_LENGTH]
         .to_str()
@@ -236,20 +241,61 @@ fn an_execution_shows_everything() {
     let value: serde_json::Value = serde_json::from_str(&text).unwrap();
     assert_eq!(value["output"], json!(null));
     assert_eq!(value["last_event"], 9);
+    assert_eq!(value["rerun_of"], "e0");
+    assert!(value["nodes"][0].get("taken_from").is_none());
     assert!(value["nodes"][0].get("item").is_none());
     assert_eq!(
         value["nodes"][1],
         json!({
             "id": "n", "item": 0, "phase": "delay", "status": "retrying", "attempt": 2,
             "started_at": null, "ended_at": null, "progress": 0.1, "output": [1], "error": "no",
+            "taken_from": "e0",
         })
+    );
+}
+
+#[test]
+fn a_rerun_is_asked_for_and_planned() {
+    let headers = head("POST", "/", &[("idempotency-key", "k1")]).headers;
+    let request = rerun_request(
+        &headers,
+        r#"{"from":["a","b"],"version":2,"input":{"x": 1}}"#,
+    );
+    let request = request.unwrap();
+    assert_eq!(request.from_nodes, ["a", "b"]);
+    assert_eq!(
+        (request.version, request.input.as_deref()),
+        (Some(2), Some(r#"{"x": 1}"#))
+    );
+    assert_eq!(request.idempotency_key.as_deref(), Some("k1"));
+    let nothing = rerun_request(&HeaderMap::new(), "").unwrap();
+    assert!(nothing.from_nodes.is_empty() && nothing.input.is_none());
+    for bad in [
+        r#"{"from":"a"}"#,
+        r#"{"from":[1]}"#,
+        r#"{"version":0}"#,
+        r#"{"input":[]}"#,
+        r#"{"dry_run":true}"#,
+    ] {
+        assert!(rerun_request(&HeaderMap::new(), bad).is_err(), "{bad}");
+    }
+    let plan = RerunPlan {
+        workflow_id: "w".to_owned(),
+        version: 3,
+        run: vec!["b".to_owned()],
+        taken: vec!["a".to_owned()],
+    };
+    assert_eq!(
+        value(planned(&plan)),
+        json!({"workflow_id": "w", "version": 3, "run": ["b"], "taken": ["a"]})
     );
 }
 
 #[test]
 fn statuses_are_snake_case_and_four_of_them_final() {
     let names: Vec<_> = STATUSES.map(status_name).to_vec();
-    let expected = "pending running awaiting_checkpoint completed failed cancelled timed_out";
+    let expected =
+        "pending running awaiting_checkpoint paused completed failed cancelled timed_out";
     assert_eq!(names.join(" "), expected);
     assert_eq!(
         STATUSES

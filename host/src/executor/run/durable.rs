@@ -177,6 +177,8 @@ fn is_progress(event: &Event) -> bool {
         event,
         Event::ExecutionCreated { .. }
             | Event::FanOutExpanded { .. }
+            | Event::ExecutionPaused { .. }
+            | Event::ExecutionUnpaused { .. }
             | Event::NodeStarted { .. }
             | Event::NodeProgressed { .. }
             | Event::NodeLogged { .. }

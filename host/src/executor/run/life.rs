@@ -59,21 +59,27 @@ impl Run {
                 execution,
                 step,
                 key,
+                blobs,
                 reply,
             } => {
                 let mut run = Self::new(shared.clone(), *execution, sender.clone());
                 run.answer_start(reply);
-                Some((run, step, key))
+                let beside = Beside {
+                    key,
+                    blobs,
+                    ..Beside::default()
+                };
+                Some((run, *step, beside))
             }
             Begin::Load => None,
         };
         let mut pause = BACKOFF.0;
         loop {
             let is_new = start.is_some();
-            let (mut run, step, key) = match start.take() {
+            let (mut run, step, beside) = match start.take() {
                 Some(start) => start,
                 None => match Self::load(shared, id, sender).await {
-                    Ok(Loaded::Here(run, step)) => (*run, step, None),
+                    Ok(Loaded::Here(run, step)) => (*run, step, Beside::default()),
                     // Nobody can ask here any more.
                     Ok(Loaded::Elsewhere) => {
                         wakes.close();
@@ -95,7 +101,7 @@ impl Run {
                     }
                 },
             };
-            let life = run.live(wakes, step, key).await;
+            let life = run.live(wakes, step, beside).await;
             if is_new && run.execution.is_over() && matches!(life, Life::Left) {
                 shared.finished.put(&run.execution);
             }
@@ -139,6 +145,7 @@ impl Run {
             execution,
             step,
             key,
+            blobs,
             reply,
         } = begin
         else {
@@ -152,6 +159,7 @@ impl Run {
             step.events,
             Beside {
                 key,
+                blobs,
                 ..Beside::default()
             },
             None,

@@ -188,6 +188,32 @@ pub fn every_event() -> Vec<(Event, Option<&'static str>, Option<u32>, &'static 
             r#"{"workflow":"delay_triage","version":3,"input":{"z":1,"a":[1.5,null,"ü\u0000"]},"context":{},"deadline":1372644000000,"phases":{"csv-parse":"abababababababababababababababababababababababababababababababab"}}"#,
         ),
         (
+            Event::RerunBegun { of: execution(2) },
+            None,
+            None,
+            r#"{"of":"01000000-0000-0000-0000-000000000002"}"#,
+        ),
+        (
+            Event::NodeTaken {
+                node: node("notice"),
+                from: execution(1),
+                output: document(json!(["a", 2])),
+                items: Some(vec![document(json!("AA")), document(json!("BB"))]),
+                artifacts: vec![
+                    Vec::new(),
+                    vec![ArtifactRef {
+                        name: "n.md".into(),
+                        content_type: "text/markdown".into(),
+                        size: 3,
+                        digest,
+                    }],
+                ],
+            },
+            Some("notice"),
+            None,
+            r#"{"from":"01000000-0000-0000-0000-000000000001","output":["a",2],"items":["AA","BB"],"artifacts":[[],[{"name":"n.md","content_type":"text/markdown","size":3,"digest":"abababababababababababababababababababababababababababababababab"}]]}"#,
+        ),
+        (
             Event::ExecutionCompleted {
                 output: document(json!({"late": 322})),
             },
@@ -217,6 +243,21 @@ pub fn every_event() -> Vec<(Event, Option<&'static str>, Option<u32>, &'static 
             None,
             None,
             r#"{"deadline":7}"#,
+        ),
+        (
+            Event::ExecutionPaused {
+                reason: "the API is down".into(),
+                by: Some("ops".into()),
+            },
+            None,
+            None,
+            r#"{"reason":"the API is down","by":"ops"}"#,
+        ),
+        (
+            Event::ExecutionUnpaused { by: None },
+            None,
+            None,
+            r#"{"by":null}"#,
         ),
         (
             Event::FanOutExpanded {

@@ -43,7 +43,7 @@ async fn commit(store: &dyn Store, append: Append) -> Appended {
 }
 
 pub async fn what_needs_a_host_is_claimed_once(database: &dyn TestDatabase) {
-    use ExecutionStatus::{AwaitingCheckpoint, Cancelled, Completed, Pending, Running};
+    use ExecutionStatus::{AwaitingCheckpoint, Cancelled, Completed, Paused, Pending, Running};
     let store = prepared(database).await;
     let (me, other) = (host(&*store, 1).await, host(&*store, 2).await);
     let appends = [
@@ -58,17 +58,20 @@ pub async fn what_needs_a_host_is_claimed_once(database: &dyn TestDatabase) {
         state(9, AwaitingCheckpoint, false, None, None),
         state(10, Running, false, None, Some(other)),
         state(11, Running, true, Some(-9), Some(other)),
+        state(12, Paused, true, Some(300), None),
+        state(13, Paused, false, None, None),
     ];
-    assert_eq!(store.commit(&appends).await, Ok(vec![Committed; 11]));
+    assert_eq!(store.commit(&appends).await, Ok(vec![Committed; 13]));
     let first = store.claim(me, Timestamp(99), 2).await.unwrap();
     assert_eq!(first.len(), 2);
     let rest = claim(&*store, me, 99).await;
     let mut all = [numbers(&first), rest].concat();
     all.sort_unstable();
-    assert_eq!(all, [1, 4, 8, 9]);
+    assert_eq!(all, [1, 4, 8, 9, 13]);
     assert_eq!(claim(&*store, other, 99).await, []);
     assert_eq!(claim(&*store, other, 100).await, [3]);
-    assert_eq!(claim(&*store, me, 1000).await, [5]);
+    assert_eq!(claim(&*store, me, 299).await, [5]);
+    assert_eq!(claim(&*store, me, 300).await, [12]);
     let journal = store.load(execution(5)).await.unwrap().unwrap();
     assert_eq!((journal.owner, journal.crashes), (Some(me), 0));
     // What the other owns and gives up, by writing it, is there again.

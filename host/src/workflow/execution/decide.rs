@@ -18,6 +18,17 @@ impl Execution {
         created: Event,
         now: Timestamp,
     ) -> Result<(Self, Step), Refusal> {
+        Self::start_with(id, definition, created, Vec::new(), now)
+    }
+
+    /// The same, with events that say what it has from another: see [`super::Rerun`].
+    pub fn start_with(
+        id: ExecutionId,
+        definition: Arc<Definition>,
+        created: Event,
+        taken: Vec<Event>,
+        now: Timestamp,
+    ) -> Result<(Self, Step), Refusal> {
         if let Event::ExecutionCreated { input, context, .. } = &created {
             check_depth("input", input)?;
             check_depth("context", context)?;
@@ -32,6 +43,9 @@ impl Execution {
             events: vec![first],
             actions: Vec::new(),
         };
+        for event in taken {
+            execution.record(event, now, &mut step)?;
+        }
         execution.follow_up(now, &mut step)?;
         Ok((execution, step))
     }
@@ -132,7 +146,7 @@ impl Execution {
     /// somebody looks, what was due first has its consequences first.
     fn fire(&mut self, now: Timestamp, step: &mut Step) -> Result<(), Refusal> {
         self.settle(now, step)?;
-        while let Some((at, timer)) = self.timers.first().copied() {
+        while let Some((at, timer)) = self.next_timer() {
             if at > now {
                 break;
             }
@@ -142,7 +156,7 @@ impl Execution {
                     self.record(Event::ExecutionTimedOut, now, step)?;
                 }
                 Timer::Retry(index, item) => {
-                    self.timers.pop_first();
+                    self.timers.remove(&(at, timer));
                     let attempt = self
                         .node(index)
                         .slot(item)
@@ -159,10 +173,10 @@ impl Execution {
         Ok(())
     }
 
-    /// Consequences, then as much new work as there is room for.
+    /// Consequences, then as much new work as there is room for: none while it is paused.
     fn follow_up(&mut self, now: Timestamp, step: &mut Step) -> Result<(), Refusal> {
         self.settle(now, step)?;
-        while !self.is_over() && self.has_room() {
+        while !self.is_over() && !self.is_paused && self.has_room() {
             match self.agenda.pop_front() {
                 None => break,
                 Some(Task::Prepare(index)) => {

@@ -6,6 +6,7 @@
 //! from it looks whether it is still to be done.
 
 mod checkpoint;
+mod control;
 mod needs;
 mod slots;
 
@@ -74,6 +75,7 @@ impl Execution {
             deadline: *deadline,
             phases: phases.clone(),
             at: first.at,
+            rerun_of: None,
         };
         let nodes: Vec<_> = definition
             .nodes
@@ -86,6 +88,7 @@ impl Execution {
             origin,
             started_at: None,
             end: None,
+            is_paused: false,
             tally: Tally::of(&nodes),
             nodes,
             timers: BTreeSet::from([(*deadline, Timer::Deadline)]),
@@ -122,11 +125,21 @@ impl Execution {
         }
         match event {
             Event::ExecutionCreated { .. } => Err("the execution exists".to_owned()),
+            Event::RerunBegun { of } => self.begin_rerun(*of),
+            Event::NodeTaken {
+                node,
+                from,
+                output,
+                items,
+                artifacts,
+            } => self.take_over(node, *from, output, items.as_deref(), artifacts, at),
             Event::ExecutionCompleted { output } => self.end(at, Ending::Completed(output.clone())),
             Event::ExecutionFailed { error } => self.end(at, Ending::Failed(error.clone())),
             Event::ExecutionCancelled { reason } => self.end(at, Ending::Cancelled(reason.clone())),
             Event::ExecutionTimedOut => self.end(at, Ending::TimedOut),
             Event::ExecutionResumed { deadline } => self.resume(*deadline),
+            Event::ExecutionPaused { .. } => self.pause(),
+            Event::ExecutionUnpaused { .. } => self.unpause(),
             Event::FanOutExpanded { node, items } => self.expand(node, items, at),
             Event::NodeStarted {
                 node,
@@ -187,6 +200,7 @@ impl Execution {
             }
         }
         self.end = Some(End { at, result });
+        self.is_paused = false;
         self.timers.clear();
         self.agenda.clear();
         self.consequences.clear();

@@ -75,10 +75,20 @@ pub enum Command {
         /// Why.
         reason: String,
     },
+    /// Nothing of it is to begin until it is resumed.
+    Pause {
+        /// Why.
+        reason: String,
+        /// Who.
+        by: Option<String>,
+    },
     /// It is to go on.
     Resume {
-        /// From now to the new deadline.
+        /// From now to the new deadline, if it was over.
         timeout: Duration,
+        /// Who.
+        #[serde(default)]
+        by: Option<String>,
     },
     /// A decision at a checkpoint.
     Resolve {
@@ -140,8 +150,8 @@ pub enum Refusal {
     /// The execution is over.
     #[error("execution is {0} already")]
     Over(ExecutionStatus),
-    /// Only a failed, cancelled or timed-out execution can be resumed.
-    #[error("execution is {0}; only a failed, cancelled or timed_out one can be resumed")]
+    /// Only a paused, failed, cancelled or timed-out execution can be resumed.
+    #[error("execution is {0}; only a paused, failed, cancelled or timed_out one can be resumed")]
     NotResumable(ExecutionStatus),
     /// The checkpoint is not open.
     #[error("checkpoint {0} is not open")]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use crate::workflow::{
-    ArtifactRef, CheckpointId, Failure, FailureKind, Json, NodeStatus, Timestamp,
+    ArtifactRef, CheckpointId, ExecutionId, Failure, FailureKind, Json, NodeStatus, Timestamp,
 };
 
 /// Where a node stands.
@@ -55,6 +55,8 @@ pub struct NodeState {
     pub items: Option<Vec<Json>>,
     /// One per item; one for a node that runs once.
     pub slots: Vec<Slot>,
+    /// The execution in which it ran, when this one took it over.
+    pub taken_from: Option<ExecutionId>,
     /// How often a reviewer sent it back.
     pub round: u32,
     /// What the reviewer wrote who sent it back.
@@ -164,6 +166,7 @@ impl NodeState {
             ended_at: None,
             items: None,
             slots: vec![Slot::default()],
+            taken_from: None,
             round: 0,
             review_notes: None,
             approved: None,

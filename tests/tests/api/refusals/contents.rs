@@ -11,7 +11,9 @@ async fn bodies_with_the_wrong_things_in_them() {
     let api = shared();
     picky(api).await;
     let cancel = format!("{NOBODY}/cancel");
+    let pause = format!("{NOBODY}/pause");
     let resume = format!("{NOBODY}/resume");
+    let rerun = format!("{NOBODY}/rerun");
     let rows = [
         (
             EXECUTE,
@@ -190,6 +192,38 @@ async fn bodies_with_the_wrong_things_in_them() {
             "/force: is not a known field",
         ),
         (&cancel, json!({}), 404, "there is no execution 01890000"),
+        (
+            &pause,
+            json!({"reason": "x".repeat(1_001)}),
+            422,
+            "/reason: must be at most 1000 characters",
+        ),
+        (
+            &pause,
+            json!({"until": "noon"}),
+            422,
+            "/until: is not a known field",
+        ),
+        (&pause, json!({}), 404, "there is no execution 01890000"),
+        (
+            &rerun,
+            json!({"from": "a", "version": 0, "nodes": []}),
+            422,
+            "/from: must be an array of strings",
+        ),
+        (
+            &rerun,
+            json!({"input": []}),
+            422,
+            "/input: must be an object",
+        ),
+        (
+            &rerun,
+            json!({"dry_run": true}),
+            422,
+            "/dry_run: is not a known field",
+        ),
+        (&rerun, json!({}), 404, "there is no execution 01890000"),
         (
             &resume,
             json!({"from": "a"}),

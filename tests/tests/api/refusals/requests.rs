@@ -373,6 +373,8 @@ async fn paths_and_methods() {
         ("PATCH", NOBODY, "GET, HEAD"),
         ("GET", EXECUTE, "POST"),
         ("PUT", &format!("{NOBODY}/cancel"), "POST"),
+        ("GET", &format!("{NOBODY}/pause"), "POST"),
+        ("GET", &format!("{NOBODY}/rerun"), "POST"),
         ("DELETE", "/api/workflows/picky", "GET, HEAD, PUT"),
         ("POST", "/api/workflows/picky", "GET, HEAD, PUT"),
         ("POST", "/api/phases", "GET, HEAD"),

@@ -86,6 +86,17 @@ impl<'a> Fields<'a> {
         None
     }
 
+    /// Takes an array of strings; none is as good as an empty one.
+    pub fn texts(&mut self, name: &str) -> Vec<String> {
+        let Some(text) = self.given(name) else {
+            return Vec::new();
+        };
+        serde_json::from_str(text).unwrap_or_else(|_| {
+            self.violation(&token(name), "must be an array of strings");
+            Vec::new()
+        })
+    }
+
     /// Takes a whole number within the range.
     pub fn number(&mut self, name: &str, range: RangeInclusive<u32>) -> Option<u32> {
         let number = serde_json::from_str(self.given(name)?);
@@ -184,13 +195,15 @@ mod tests {
 
     #[test]
     fn takes_fields_by_type() {
-        let body = r#"{"text": "a\u00e4", "object": {"b": [1.0]}, "number": 7, "raw": null}"#;
+        let body = r#"{"text": "a\u00e4", "object": {"b": [1.0]}, "number": 7, "raw": null, "texts": ["a", "b"]}"#;
         let mut fields = Fields::parse(body).unwrap();
         assert_eq!(fields.text("text").as_deref(), Some("aä"));
         assert_eq!(fields.object("object"), Some(r#"{"b": [1.0]}"#));
         assert_eq!(fields.number("number", 1..=7), Some(7));
         assert_eq!(fields.raw("raw"), Some("null"));
         assert_eq!(fields.raw("absent"), None);
+        assert_eq!(fields.texts("texts"), ["a", "b"]);
+        assert!(fields.texts("absent").is_empty());
         fields.finish().unwrap();
     }
 
@@ -206,7 +219,7 @@ mod tests {
 
     #[test]
     fn tells_all_violations_at_once() {
-        let body = r#"{"text": 1, "object": [], "n": 8, "f": 1.5, "long": "abcd", "nul": "\u0000", "a/~b": 1}"#;
+        let body = r#"{"text": 1, "object": [], "n": 8, "f": 1.5, "long": "abcd", "nul": "\u0000", "texts": ["a", 1], "a/~b": 1}"#;
         let mut fields = Fields::parse(body).unwrap();
         fields.text("text");
         fields.object("object");
@@ -214,6 +227,7 @@ mod tests {
         fields.number("f", 1..=7);
         fields.short_text("long", 3);
         fields.text("nul");
+        fields.texts("texts");
         assert_eq!(
             errors(&fields.finish().unwrap_err()),
             [
@@ -223,6 +237,7 @@ mod tests {
                 ("/f", "must be a whole number from 1 to 7"),
                 ("/long", "must be at most 3 characters"),
                 ("/nul", "must not contain U+0000"),
+                ("/texts", "must be an array of strings"),
                 ("/a~1~0b", "is not a known field"),
             ]
         );

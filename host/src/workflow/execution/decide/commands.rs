@@ -1,4 +1,4 @@
-//! What people want of an execution: that it ends, goes on, or how they decide. And
+//! What people want of an execution: that it ends, stops for a while, goes on, or how they decide. And
 //! giving it up.
 
 use std::time::Duration;
@@ -18,7 +18,8 @@ impl Execution {
     ) -> Result<(), Refusal> {
         match command {
             Command::Cancel { reason } => self.cancel_all(reason, now, step),
-            Command::Resume { timeout } => self.resume_with(timeout, now, step),
+            Command::Pause { reason, by } => self.pause_all(reason, by, now, step),
+            Command::Resume { timeout, by } => self.resume_with(timeout, by, now, step),
             Command::Resolve {
                 checkpoint,
                 decision,
@@ -62,13 +63,31 @@ impl Execution {
         }
     }
 
+    fn pause_all(
+        &mut self,
+        reason: String,
+        by: Option<String>,
+        now: Timestamp,
+        step: &mut Step,
+    ) -> Result<(), Refusal> {
+        match self.status() {
+            ExecutionStatus::Paused => Ok(()), // Asked for twice.
+            status if status.is_over() => Err(Refusal::Over(status)),
+            _ => self.record(Event::ExecutionPaused { reason, by }, now, step),
+        }
+    }
+
     fn resume_with(
         &mut self,
         timeout: Duration,
+        by: Option<String>,
         now: Timestamp,
         step: &mut Step,
     ) -> Result<(), Refusal> {
         let status = self.status();
+        if status == ExecutionStatus::Paused {
+            return self.record(Event::ExecutionUnpaused { by }, now, step);
+        }
         if !status.is_over() || status == ExecutionStatus::Completed {
             return Err(Refusal::NotResumable(status));
         }

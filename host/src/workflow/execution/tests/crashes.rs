@@ -49,9 +49,11 @@ proptest! {
     #[test]
     fn a_crash_after_any_event_changes_nothing(
         shape in shapes(7), world in worlds(), schedule in any::<u64>(),
+        pauses in any::<bool>(),
     ) {
         let definition = define(&shape.document());
         let mut whole = Simulator::start(&definition, world, schedule);
+        whole.is_paused_at_times = pauses;
         whole.run();
         for length in 1..=whole.journal.len().min(120) {
             let prefix = &whole.journal[..length];
@@ -91,6 +93,7 @@ proptest! {
         let mut whole = Simulator::start(&definition, world, schedule);
         whole.run();
         let mut again = Simulator::checked(&definition, world, schedule);
+        again.is_paused_at_times = true;
         // Work that leaves no trace is lost with every crash, so let some of it come back.
         while again.step() {
             if again.choices.once_in(3) {

@@ -6,8 +6,8 @@ use proptest::{prelude::*, sample::Index};
 use serde_json::json;
 
 use super::{
-    START, define, execution_id, invariants::check_derived, properties::cases, shape::shapes,
-    simulator::Simulator, world::worlds,
+    START, define, execution_id, invariants::check_derived, json_of, properties::cases,
+    shape::shapes, simulator::Simulator, world::worlds,
 };
 use crate::workflow::{
     CheckpointId, Command, Decision, Event, Execution, Failure, FailureKind, Input, Level, NodeId,
@@ -28,7 +28,7 @@ struct Wild {
 
 fn wild() -> impl Strategy<Value = Wild> {
     (
-        0..19_u8,
+        0..23_u8,
         any::<Index>(),
         prop::option::of(0..4_u32),
         0..4_u32,
@@ -140,6 +140,19 @@ impl Wild {
                 expires: (self.at > 50).then_some(at),
                 input: (self.at % 2 == 0).then_some(output),
             },
+            18 => Event::ExecutionPaused {
+                reason: String::new(),
+                by: None,
+            },
+            19 => Event::ExecutionUnpaused { by: None },
+            20 => Event::RerunBegun { of: execution_id() },
+            21 => Event::NodeTaken {
+                node,
+                from: execution_id(),
+                output,
+                items: item.map(|count| vec![json_of(json!(1)); count as usize]),
+                artifacts: Vec::new(),
+            },
             _ if self.is_next => Event::CheckpointExpired { node, checkpoint },
             _ => Event::CheckpointResolved {
                 node,
@@ -213,8 +226,13 @@ impl Wild {
             }),
             14 => Input::Command(Command::Resume {
                 timeout: Duration::from_millis(u64::from(self.attempt) * 50),
+                by: None,
             }),
             15 => Input::Tick,
+            18 => Input::Command(Command::Pause {
+                reason: String::new(),
+                by: None,
+            }),
             _ => Input::Command(Command::Resolve {
                 checkpoint: self.checkpoint(execution),
                 decision: self.decision(),

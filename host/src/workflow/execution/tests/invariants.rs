@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::View;
 use crate::workflow::{
-    CheckpointId, Event, Join, NodeIndex, NodeStatus, Recorded, Timestamp,
+    CheckpointId, Event, ExecutionStatus, Join, NodeIndex, NodeStatus, Recorded, Timestamp,
     execution::{Execution, SlotState, Stage, Tally, Timer},
 };
 
@@ -131,6 +131,9 @@ pub(super) fn check_event(before: &Execution, recorded: &Recorded) {
         Join::Settled => false,
     };
     match &recorded.event {
+        Event::NodeTaken { .. } => {
+            assert!(before.started_at.is_none(), "{node} is taken over too late");
+        }
         Event::NodeSkipped { .. } => {
             let is_condition = spec.when.is_some() && is_allowed;
             assert!(
@@ -139,6 +142,11 @@ pub(super) fn check_event(before: &Execution, recorded: &Recorded) {
             );
         }
         Event::NodeStarted { item, attempt, .. } => {
+            assert_ne!(
+                before.status(),
+                ExecutionStatus::Paused,
+                "{node} starts during a pause"
+            );
             assert!(is_allowed, "{node} starts, with needs {statuses:?}");
             let slot = state.slot(*item).expect("a slot that starts");
             assert_eq!(*attempt, slot.attempt + 1, "attempts count without gaps");

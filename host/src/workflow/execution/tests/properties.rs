@@ -79,9 +79,11 @@ proptest! {
     #[test]
     fn with_a_deadline_they_end_in_time(
         shape in shapes_with_deadline(8), world in worlds(), schedule in any::<u64>(),
+        pauses in any::<bool>(),
     ) {
         let definition = define(&shape.document());
         let mut simulator = Simulator::checked(&definition, world, schedule);
+        simulator.is_paused_at_times = pauses;
         simulator.run();
         let execution = &simulator.execution;
         if execution.status() != ExecutionStatus::TimedOut {
@@ -90,6 +92,18 @@ proptest! {
         let end = execution.end.as_ref().unwrap().at;
         // A step of the simulator may be late by the time it takes.
         prop_assert!(end <= execution.origin.deadline.after(Duration::from_millis(100)));
+    }
+
+    /// A pause holds back what would begin, and changes nothing else.
+    #[test]
+    fn paused_at_times_they_end_as_the_model_says(
+        shape in shapes(10), world in worlds(), schedule in any::<u64>(),
+    ) {
+        let definition = define(&shape.document());
+        let mut simulator = Simulator::checked(&definition, world, schedule);
+        simulator.is_paused_at_times = true;
+        simulator.run();
+        check_end(&simulator.execution, world);
     }
 
     /// Cancelled at a random moment and resumed, a few times: completed outputs stay
@@ -102,10 +116,11 @@ proptest! {
             prop::collection::vec(0..40_usize, 1..4),
             prop::collection::vec(0..12_usize, 2..8),
         ],
-        crashes in any::<bool>(),
+        crashes in any::<bool>(), pauses in any::<bool>(),
     ) {
         let definition = define(&shape.document());
         let mut simulator = Simulator::checked(&definition, world, schedule);
+        simulator.is_paused_at_times = pauses;
         for steps in cancels {
             for _ in 0..steps {
                 if !simulator.step() {
@@ -120,7 +135,7 @@ proptest! {
                 simulator.crash();
             }
             if simulator.execution.status() != ExecutionStatus::Completed {
-                simulator.handle(Input::Command(Command::Resume { timeout: Duration::from_secs(1_000_000) }));
+                simulator.handle(Input::Command(Command::Resume { timeout: Duration::from_secs(1_000_000), by: None }));
                 prop_assert!(!simulator.execution.is_over() || simulator.execution.error().is_some());
             }
         }

@@ -304,6 +304,7 @@ fn commands_that_do_not_fit_are_refused() {
     let (mut story, _) = Story::of(&json!([{"id": "a", "phase": "p"}]));
     let resume = || {
         Input::Command(Command::Resume {
+            by: None,
             timeout: Duration::ZERO,
         })
     };

@@ -9,8 +9,8 @@ use super::{
     world::{Choices, World},
 };
 use crate::workflow::{
-    Action, CheckpointId, Command, Definition, Execution, Input, Level, NodeIndex, Recorded, Stage,
-    Step, Timestamp,
+    Action, CheckpointId, Command, Definition, Event, Execution, ExecutionStatus, Input, Level,
+    NodeIndex, Recorded, Stage, Step, Timestamp,
 };
 
 /// More steps than any execution of these tests takes.
@@ -26,15 +26,28 @@ pub(super) struct Simulator {
     /// Lengths of the journal at which a step ended: a crash loses no part of a step.
     pub(super) boundaries: Vec<usize>,
     in_flight: Vec<Action>,
+    /// Does somebody pause it now and then? Whoever does lets it go on again.
+    pub(super) is_paused_at_times: bool,
     /// Follows event by event, as a reader does; none while nobody checks.
     reader: Option<Box<Execution>>,
 }
 
 impl Simulator {
     pub(super) fn start(definition: &Arc<Definition>, world: World, schedule: u64) -> Self {
+        Self::rerun(definition, Vec::new(), world, schedule)
+    }
+
+    /// An execution that has something from another.
+    pub(super) fn rerun(
+        definition: &Arc<Definition>,
+        taken: Vec<Event>,
+        world: World,
+        schedule: u64,
+    ) -> Self {
         let event = created(definition);
-        let (execution, step) =
-            Execution::start(execution_id(), definition.clone(), event, START).expect("starts");
+        let started =
+            Execution::start_with(execution_id(), definition.clone(), event, taken, START);
+        let (execution, step) = started.expect("starts");
         let mut simulator = Self {
             execution,
             journal: Vec::new(),
@@ -43,6 +56,7 @@ impl Simulator {
             choices: Choices(schedule),
             boundaries: Vec::new(),
             in_flight: Vec::new(),
+            is_paused_at_times: false,
             reader: None,
         };
         simulator.take(step);
@@ -51,16 +65,21 @@ impl Simulator {
 
     /// The same, checking every event of it.
     pub(super) fn checked(definition: &Arc<Definition>, world: World, schedule: u64) -> Self {
-        let mut simulator = Self::start(definition, world, schedule);
-        let reader = Execution::fold(execution_id(), definition.clone(), &simulator.journal[..1]);
+        Self::start(definition, world, schedule).watched()
+    }
+
+    /// Checks every event, those so far included.
+    pub(super) fn watched(mut self) -> Self {
+        let definition = self.execution.definition.clone();
+        let reader = Execution::fold(execution_id(), definition, &self.journal[..1]);
         let mut reader = Box::new(reader.expect("the first event"));
-        for recorded in &simulator.journal[1..] {
+        for recorded in &self.journal[1..] {
             check_event(&reader, recorded);
             reader.apply(recorded).expect("the next event");
         }
-        simulator.reader = Some(reader);
-        simulator.check();
-        simulator
+        self.reader = Some(reader);
+        self.check();
+        self
     }
 
     /// Goes on from these events after a crash.
@@ -81,6 +100,7 @@ impl Simulator {
             choices: Choices(schedule),
             boundaries: Vec::new(),
             in_flight: Vec::new(),
+            is_paused_at_times: false,
             reader: None,
         };
         let step = simulator.execution.recover(now).expect("recovers");
@@ -124,9 +144,18 @@ impl Simulator {
             return true;
         }
         self.now = later;
+        if self.is_paused_at_times && self.choices.once_in(6) {
+            self.pause_or_go_on();
+            return true;
+        }
         let is_due = self.execution.wake_at().is_some_and(|at| at <= self.now);
         let decidable = self.decidable();
         let choices = self.in_flight.len() + decidable.len() + usize::from(is_due);
+        if choices == 0 && self.execution.status() == ExecutionStatus::Paused {
+            assert!(self.execution.is_waiting(), "it is paused and cannot leave");
+            self.pause_or_go_on();
+            return true;
+        }
         if choices == 0 {
             assert!(
                 self.execution.is_waiting(),
@@ -155,6 +184,20 @@ impl Simulator {
             .handle(input, self.now)
             .expect("an input of the simulator");
         self.take(step);
+    }
+
+    fn pause_or_go_on(&mut self) {
+        let command = match self.execution.status() {
+            ExecutionStatus::Paused => Command::Resume {
+                timeout: Duration::ZERO,
+                by: None,
+            },
+            _ => Command::Pause {
+                reason: String::new(),
+                by: None,
+            },
+        };
+        self.handle(Input::Command(command));
     }
 
     fn take(&mut self, step: Step) {

@@ -124,6 +124,7 @@ impl Story {
 
     pub(super) fn resume(&mut self) -> Vec<Action> {
         self.input(Input::Command(Command::Resume {
+            by: None,
             timeout: Duration::from_mins(1),
         }))
     }

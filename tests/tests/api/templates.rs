@@ -12,7 +12,7 @@ async fn instantiate(api: Api, template: &str, body: Value) -> Reply {
 #[tokio::test]
 async fn a_template_becomes_a_workflow_with_these_parameters() {
     let api = shared();
-    let body = json!({"id": "my_triage", "parameters": {"late_minutes": 15}});
+    let body = json!({"id": "own_triage", "parameters": {"late_minutes": 15}});
     let reply = instantiate(api, "delay_triage", body.clone()).await;
     let stored = reply.json();
     assert_eq!(
@@ -23,7 +23,7 @@ async fn a_template_becomes_a_workflow_with_these_parameters() {
     assert_eq!(reply.header("etag"), Some("\"1\""));
     let document = stored["document"].to_string();
     assert!(document.contains("row.dep_delay > 15"), "{document}");
-    assert_eq!(stored["document"]["id"], "my_triage");
+    assert_eq!(stored["document"]["id"], "own_triage");
     let again = instantiate(api, "delay_triage", body).await.json();
     assert_eq!(again["version"], 1, "the same is no new version");
     let shown = api.read("/api/templates/delay_triage").await;

@@ -82,7 +82,7 @@ async fn with(api: Api, operation: &Operation, parameter: &Value) -> Option<(Str
 /// The path of an operation on something of which it makes sense.
 async fn scene(api: Api, operation: &Operation) -> String {
     let id = match &*operation.path {
-        "/api/executions/{id}/resume" => Some(cancelled(api).await),
+        "/api/executions/{id}/resume" | "/api/executions/{id}/rerun" => Some(cancelled(api).await),
         "/api/executions/{id}/artifacts/{node}/{name}" => Some(reported(api).await),
         path if path.starts_with("/api/executions/{id}") => Some(started(api).await),
         path if path.starts_with("/api/checkpoints/{id}") => {

@@ -24,6 +24,9 @@ const WITHOUT_DATABASE: [&str; 8] = [
     "POST /api/workflows/validate",
 ];
 
+/// A workflow of a template.
+const INSTANCE: &str = r#"{"id": "documented-template"}"#;
+
 /// One more byte than a body may have.
 const BODY_BYTES: usize = (8 << 20) + 1;
 
@@ -152,11 +155,14 @@ async fn definitions(api: Api, seen: &mut Seen) {
     ]});
     let document = document.to_string();
     let path = "/api/workflows/documented";
+    let instantiate = "/api/templates/sdlc_linear/instantiate";
     let versions = format!("{path}/versions");
     for (method, path, headers, body, status) in [
         ("POST", "/api/workflows/validate", "", &*document, 200),
         ("PUT", path, "", &*document, 200),
         ("PUT", path, "if-none-match: *\r\n", &*document, 412),
+        ("POST", instantiate, "", INSTANCE, 200),
+        ("POST", instantiate, "if-none-match: *\r\n", INSTANCE, 412),
         ("GET", path, "", "", 200),
         ("GET", path, "if-none-match: \"1\"\r\n", "", 304),
         ("GET", &*versions, "", "", 200),
@@ -177,6 +183,12 @@ async fn executions(api: Api, seen: &mut Seen) {
     let one = format!("/api/executions/{id}");
     let (cancel, resume) = (format!("{one}/cancel"), format!("{one}/resume"));
     let events = format!("{one}/events");
+    let (pause, rerun) = (format!("{one}/pause"), format!("{one}/rerun"));
+    let (pause_done, rerun_done) = (
+        format!("/api/executions/{done}/pause"),
+        format!("/api/executions/{done}/rerun"),
+    );
+    let plan = format!("{rerun_done}?dry_run=true");
     let key = "idempotency-key: documented\r\n";
     for (method, path, headers, body, status) in [
         ("POST", "/api/workflows/documented/execute", key, "{}", 202),
@@ -185,6 +197,12 @@ async fn executions(api: Api, seen: &mut Seen) {
         ("GET", &*one, "", "", 200),
         ("GET", &*events, "", "", 200),
         ("POST", &*resume, "", "", 409),
+        ("POST", &*pause, "", "", 202),
+        ("POST", &*resume, "", "", 202),
+        ("POST", &*pause_done, "", "", 409),
+        ("POST", &*rerun, "", "", 409),
+        ("POST", &*plan, "", "", 200),
+        ("POST", &*rerun_done, "", "", 202),
         ("POST", &*cancel, "", "", 202),
         ("POST", &*cancel_done, "", "", 409),
         ("POST", &*resume, "", "", 202),

@@ -105,25 +105,26 @@ async fn wait_for(caller: Caller, id: String, seconds: u32) -> Result<Reply, Pro
 }
 
 async fn cancel(request: Request, execution: &str) -> Result<Reply, Problem> {
-    let (head, body) = request.into_parts();
-    allow(&head, &[Method::POST])?;
-    let execution = id("id", execution)?;
-    Query::parse(&head, &[])?;
-    let caller = caller(&head.headers)?;
-    let reason = execution::reason(&read(&head, body).await?)?;
-    let summary = executions::cancel(caller, execution.to_owned(), reason).await?;
+    let (caller, execution, reason) = reasoned(request, execution).await?;
+    let summary = executions::cancel(caller, execution, reason).await?;
     Ok(execution::summarised(StatusCode::ACCEPTED, &summary))
 }
 
 async fn pause(request: Request, execution: &str) -> Result<Reply, Problem> {
+    let (caller, execution, reason) = reasoned(request, execution).await?;
+    let summary = executions::pause(caller, execution, reason).await?;
+    Ok(execution::summarised(StatusCode::ACCEPTED, &summary))
+}
+
+/// Who wants what execution to stop or to be held, and why.
+async fn reasoned(request: Request, execution: &str) -> Result<(Caller, String, String), Problem> {
     let (head, body) = request.into_parts();
     allow(&head, &[Method::POST])?;
     let execution = id("id", execution)?;
     Query::parse(&head, &[])?;
     let caller = caller(&head.headers)?;
     let reason = execution::reason(&read(&head, body).await?)?;
-    let summary = executions::pause(caller, execution.to_owned(), reason).await?;
-    Ok(execution::summarised(StatusCode::ACCEPTED, &summary))
+    Ok((caller, execution.to_owned(), reason))
 }
 
 async fn resume(request: Request, execution: &str) -> Result<Reply, Problem> {

@@ -98,8 +98,7 @@ impl Template {
     fn filled(&self, id: &str, given: &Map<String, Value>) -> Value {
         let mut document = Map::new();
         document.insert("id".to_owned(), id.into());
-        let fill = |(name, value): (&String, &Value)| (name.clone(), self.fill(value, given));
-        document.extend(self.document.iter().map(fill));
+        document.extend(self.members(&self.document, given));
         Value::Object(document)
     }
 
@@ -107,13 +106,18 @@ impl Template {
         match value {
             Value::String(text) => self.fill_text(text, given),
             Value::Array(items) => items.iter().map(|item| self.fill(item, given)).collect(),
-            Value::Object(members) => {
-                let fill =
-                    |(name, value): (&String, &Value)| (name.clone(), self.fill(value, given));
-                Value::Object(members.iter().map(fill).collect())
-            }
+            Value::Object(members) => Value::Object(self.members(members, given)),
             other => other.clone(),
         }
+    }
+
+    fn members(
+        &self,
+        members: &Map<String, Value>,
+        given: &Map<String, Value>,
+    ) -> Map<String, Value> {
+        let fill = |(name, value): (&String, &Value)| (name.clone(), self.fill(value, given));
+        members.iter().map(fill).collect()
     }
 
     fn fill_text(&self, text: &str, given: &Map<String, Value>) -> Value {

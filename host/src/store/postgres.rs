@@ -86,6 +86,19 @@ impl PostgresStore {
         self.trust.watch(result.await)
     }
 
+    /// The bytes that a statement finds by their digest.
+    async fn bytes(&self, sql: &'static str, digest: Digest) -> Result<Option<Bytes>, StoreError> {
+        self.with(&self.readers, async |connection| {
+            let data: Option<Vec<u8>> = query_scalar(sql)
+                .bind(digest.0.to_vec())
+                .fetch_optional(connection)
+                .await
+                .map_err(unavailable)?;
+            Ok(data.map(Bytes::from))
+        })
+        .await
+    }
+
     /// The writing connection, or a new one in its place.
     async fn connection(
         &self,
@@ -200,15 +213,8 @@ impl Store for PostgresStore {
     }
 
     async fn blob(&self, digest: Digest) -> Result<Option<Bytes>, StoreError> {
-        self.with(&self.readers, async |connection| {
-            let data: Option<Vec<u8>> = query_scalar(include_str!("postgres/sql/blob.sql"))
-                .bind(digest.0.to_vec())
-                .fetch_optional(connection)
-                .await
-                .map_err(unavailable)?;
-            Ok(data.map(Bytes::from))
-        })
-        .await
+        self.bytes(include_str!("postgres/sql/blob.sql"), digest)
+            .await
     }
 
     async fn expire(&self, now: Timestamp, keep: Keep, limit: u32) -> Result<u64, StoreError> {

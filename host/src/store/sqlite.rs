@@ -74,6 +74,16 @@ impl SqliteStore {
             None => self.options.connect().await.map_err(unavailable),
         }
     }
+
+    /// The bytes that a statement finds by their digest.
+    async fn bytes(&self, sql: &'static str, digest: Digest) -> Result<Option<Bytes>, StoreError> {
+        let data: Option<Vec<u8>> = query_scalar(sql)
+            .bind(digest.0.to_vec())
+            .fetch_optional(&self.readers)
+            .await
+            .map_err(unavailable)?;
+        Ok(data.map(Bytes::from))
+    }
 }
 
 #[async_trait]
@@ -135,12 +145,8 @@ impl Store for SqliteStore {
     }
 
     async fn blob(&self, digest: Digest) -> Result<Option<Bytes>, StoreError> {
-        let data: Option<Vec<u8>> = query_scalar(include_str!("sqlite/sql/blob.sql"))
-            .bind(digest.0.to_vec())
-            .fetch_optional(&self.readers)
+        self.bytes(include_str!("sqlite/sql/blob.sql"), digest)
             .await
-            .map_err(unavailable)?;
-        Ok(data.map(Bytes::from))
     }
 
     async fn expire(&self, now: Timestamp, keep: Keep, limit: u32) -> Result<u64, StoreError> {

@@ -35,14 +35,6 @@ impl Components for PostgresStore {
     }
 
     async fn component(&self, digest: Digest) -> Result<Option<Bytes>, StoreError> {
-        self.with(&self.readers, async |connection| {
-            let data: Option<Vec<u8>> = query_scalar(include_str!("sql/component.sql"))
-                .bind(digest.0.to_vec())
-                .fetch_optional(connection)
-                .await
-                .map_err(unavailable)?;
-            Ok(data.map(Bytes::from))
-        })
-        .await
+        self.bytes(include_str!("sql/component.sql"), digest).await
     }
 }

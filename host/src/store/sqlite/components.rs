@@ -42,11 +42,6 @@ impl Components for SqliteStore {
     }
 
     async fn component(&self, digest: Digest) -> Result<Option<Bytes>, StoreError> {
-        let data: Option<Vec<u8>> = query_scalar(include_str!("sql/component.sql"))
-            .bind(digest.0.to_vec())
-            .fetch_optional(&self.readers)
-            .await
-            .map_err(unavailable)?;
-        Ok(data.map(Bytes::from))
+        self.bytes(include_str!("sql/component.sql"), digest).await
     }
 }

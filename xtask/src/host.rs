@@ -146,11 +146,6 @@ impl Host {
         &self.base
     }
 
-    /// How it has ended, if it has.
-    pub fn ended_now(&self) -> Result<Option<ExitStatus>> {
-        Ok(self.guard.child().try_wait()?)
-    }
-
     /// How it ended, once it has; waits a moment for a host that is about to.
     pub fn ended(&self) -> Result<Option<ExitStatus>> {
         let deadline = Instant::now() + Duration::from_millis(500);
@@ -170,12 +165,17 @@ impl Host {
 
     /// Asks it to end, and waits until it has.
     pub fn stop(self) -> Result<()> {
-        cleanup::ask_to_end(&mut self.guard.child());
-        let status = wait(&self.guard, STOP_TIMEOUT)?;
+        let status = self.end()?;
         if !status.success() {
             bail!("the host ended badly when asked to end: {status}");
         }
         Ok(())
+    }
+
+    /// Asks it to end, and says how it did.
+    pub fn end(self) -> Result<ExitStatus> {
+        cleanup::ask_to_end(&mut self.guard.child());
+        wait(&self.guard, STOP_TIMEOUT)
     }
 }
 

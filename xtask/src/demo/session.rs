@@ -101,13 +101,16 @@ impl Session {
 
     /// Ends the host.
     pub fn stop(self) -> Result<()> {
-        if let Some(saboteur) = &self.saboteur {
-            saboteur.disarm();
+        let Some(saboteur) = &self.saboteur else {
+            return self.host.stop();
+        };
+        saboteur.disarm();
+        // The last kill may have struck just now, with nobody asking the host anything since.
+        let status = self.host.end()?;
+        if !status.success() && !saboteur.did(status) {
+            bail!("the host ended badly: {status}; {}", self.setup.log());
         }
-        match self.host.ended_now()? {
-            Some(_) => Ok(()),
-            None => self.host.stop(),
-        }
+        Ok(())
     }
 }
 

@@ -42,6 +42,8 @@ pub struct Setup {
     pub database: String,
     /// What else to say to `phasewright serve`.
     pub options: Vec<String>,
+    /// Worker threads, if not one for each processor.
+    pub threads: Option<usize>,
 }
 
 /// What became of starting a host.
@@ -65,6 +67,7 @@ impl Setup {
         Self {
             database: format!("sqlite://{}", database.display()),
             options: Vec::new(),
+            threads: None,
             program: workspace.phasewright(),
             root: workspace.root.clone(),
             phases: vec![workspace.phases()],
@@ -101,6 +104,9 @@ impl Setup {
         }
         // Whoever calls this has a database of their own in mind, perhaps; this host must not.
         command.env_remove("DATABASE_URL");
+        if let Some(threads) = self.threads {
+            command.env("TOKIO_WORKER_THREADS", threads.to_string());
+        }
         let guard = ChildGuard::spawn(&mut command)
             .with_context(|| format!("start {}", self.program.display()))?;
         started(&guard);

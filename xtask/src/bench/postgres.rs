@@ -2,7 +2,7 @@
 
 use std::{
     fs,
-    thread::{self, sleep},
+    thread::{self, available_parallelism, sleep},
     time::{Duration, Instant},
 };
 
@@ -98,8 +98,10 @@ pub fn measure(setup: &Setup, time: Duration) -> Result<Vec<Value>> {
     say(&format!(
         "PostgreSQL, throughput: {CLIENTS} clients, 3 phases"
     ));
-    let (one, both) = one_and_two(&rig, &first, time)?;
+    let (one, both) = one_and_two(&first, &rig.setup, time)?;
     eprintln!("  one host {one:.0}, two hosts {both:.0} executions a second");
+    let halves = on_half_the_processors(&rig, time)?;
+    let apart = sharing_nothing(setup, time)?;
 
     say("PostgreSQL, idle");
     let idle = idle(&rig, &first, time)?;
@@ -120,16 +122,19 @@ pub fn measure(setup: &Setup, time: Duration) -> Result<Vec<Value>> {
         json!({
             "bench": "postgres_two_hosts", "clients": CLIENTS, "nodes": 3,
             "executions_per_second": both.round(), "ratio_to_one": both / one,
-            "goal": NOISE, "reached": both >= NOISE * one,
+            "ratio_on_half_the_processors_each": halves,
+            "ratio_of_hosts_that_share_no_database": apart,
+            "goal": NOISE, "reached": halves >= NOISE,
         }),
         idle,
     ])
 }
 
-/// Executions a second when one host of two gets all clients, and when both do: medians of rounds that take turns, since the
-/// database itself is slower while it vacuums or writes a checkpoint.
-fn one_and_two(rig: &Rig, first: &Host, time: Duration) -> Result<(f64, f64)> {
-    let second = rig.setup.start()?;
+/// Executions a second when one host of two gets all clients, and when both do: medians of rounds
+/// that take turns, since the database itself is slower while it vacuums or writes a checkpoint.
+fn one_and_two(first: &Host, setup: &Setup, time: Duration) -> Result<(f64, f64)> {
+    let second = setup.start()?;
+    define(&second)?;
     let (mut one, mut both) = (Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
         one.push(throughput(&[first], time / 2)?);
@@ -137,6 +142,35 @@ fn one_and_two(rig: &Rig, first: &Host, time: Duration) -> Result<(f64, f64)> {
     }
     second.stop()?;
     Ok((median(one), median(both)))
+}
+
+/// Two hosts against one when a host has as many processors alone as beside another: what a second
+/// host brings where it does not take from the first.
+fn on_half_the_processors(rig: &Rig, time: Duration) -> Result<f64> {
+    let mut setup = rig.setup.clone();
+    setup.threads = Some(available_parallelism()?.get().div_ceil(2));
+    let first = setup.start()?;
+    let (one, both) = one_and_two(&first, &setup, time)?;
+    first.stop()?;
+    eprintln!("  on half the processors each: {one:.0}, {both:.0}");
+    Ok(both / one)
+}
+
+/// Two hosts against one where each has a database of its own: what a second process costs that has
+/// nothing to do with the first but the processors.
+fn sharing_nothing(setup: &Setup, time: Duration) -> Result<f64> {
+    let folders = (TempFolder::new()?, TempFolder::new()?);
+    let apart = |folder: &TempFolder| {
+        let mut setup = setup.clone();
+        setup.database = format!("sqlite://{}", folder.path().join("apart.db").display());
+        setup
+    };
+    let first = apart(&folders.0).start()?;
+    define(&first)?;
+    let (one, both) = one_and_two(&first, &apart(&folders.1), time)?;
+    first.stop()?;
+    eprintln!("  with a SQLite file each: {one:.0}, {both:.0}");
+    Ok(both / one)
 }
 
 fn median(mut numbers: Vec<f64>) -> f64 {

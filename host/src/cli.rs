@@ -1,6 +1,7 @@
 //! The command line: `serve` runs a host, `run` and `validate` an engine of their
 //! own, the others ask a host over HTTP.
 
+mod bulk;
 mod checkpoints;
 mod client;
 mod db;

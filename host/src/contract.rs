@@ -28,8 +28,8 @@ pub use workflow::checkpoints::{
 pub use workflow::definitions::{Definition, Page as DefinitionPage, Template};
 pub use workflow::events::Event;
 pub use workflow::executions::{
-    Execution, Filter as ExecutionFilter, NodeView, Page as ExecutionPage, RerunPlan, RerunRequest,
-    StartRequest, Summary,
+    Action, Execution, Filter as ExecutionFilter, NodeView, Outcome, Outcomes,
+    Page as ExecutionPage, RerunPlan, RerunRequest, StartRequest, Summary,
 };
 pub use workflow::health::Probe;
 pub use workflow::types::{
@@ -104,6 +104,16 @@ pub trait Engine: Send + Sync + 'static {
         id: String,
         request: RerunRequest,
     ) -> Result<RerunPlan, Error>;
+
+    /// `executions.apply`
+    async fn executions_apply(
+        &self,
+        caller: Caller,
+        action: Action,
+        filter: ExecutionFilter,
+        page: PageRequest,
+        dry_run: bool,
+    ) -> Result<Outcomes, Error>;
 
     /// `events.follow`. Dropping the stream unsubscribes.
     async fn events_follow(

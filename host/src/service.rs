@@ -5,6 +5,7 @@
 //! what belongs to its protocol.
 
 mod artifacts;
+mod bulk;
 mod checkpoints;
 mod definitions;
 mod executions;
@@ -23,6 +24,7 @@ mod views;
 pub use definitions::{CheckError, check_definition};
 pub use library::Library;
 
+use bulk::Manner;
 use news::news;
 use std::sync::Arc;
 
@@ -34,9 +36,10 @@ use uuid::Uuid;
 use crate::{
     clock::Clock,
     contract::{
-        Artifact, Caller, Checkpoint, CheckpointFilter, CheckpointPage, Decision, Definition,
-        DefinitionPage, Engine, Error, Event, Execution, ExecutionFilter, ExecutionPage, Json,
-        PageRequest, Phase, Probe, RerunPlan, RerunRequest, StartRequest, Summary, Template,
+        Action, Artifact, Caller, Checkpoint, CheckpointFilter, CheckpointPage, Decision,
+        Definition, DefinitionPage, Engine, Error, Event, Execution, ExecutionFilter,
+        ExecutionPage, Json, Outcomes, PageRequest, Phase, Probe, RerunPlan, RerunRequest,
+        StartRequest, Summary, Template,
     },
     events::Events,
     executor::Executor,
@@ -124,7 +127,7 @@ impl Engine for Service {
         id: String,
         reason: String,
     ) -> Result<Summary, Error> {
-        self.cancel(&id, reason).await
+        self.cancel(&id, &reason).await
     }
 
     async fn executions_pause(
@@ -133,11 +136,11 @@ impl Engine for Service {
         id: String,
         reason: String,
     ) -> Result<Summary, Error> {
-        self.pause(caller, &id, reason).await
+        self.pause(&caller, &id, &reason).await
     }
 
     async fn executions_resume(&self, caller: Caller, id: String) -> Result<Summary, Error> {
-        self.resume(caller, &id).await
+        self.resume(&caller, &id).await
     }
 
     async fn executions_rerun(
@@ -156,6 +159,18 @@ impl Engine for Service {
         request: RerunRequest,
     ) -> Result<RerunPlan, Error> {
         self.plan_rerun(&id, &request).await
+    }
+
+    async fn executions_apply(
+        &self,
+        caller: Caller,
+        action: Action,
+        filter: ExecutionFilter,
+        page: PageRequest,
+        dry_run: bool,
+    ) -> Result<Outcomes, Error> {
+        let manner = if dry_run { Manner::Dry } else { Manner::Real };
+        self.apply(caller, &action, filter, page, manner).await
     }
 
     async fn events_follow(

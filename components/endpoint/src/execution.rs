@@ -1,5 +1,7 @@
 //! Executions: what a start asks for, and how an execution reads as JSON.
 
+pub mod bulk;
+
 use http::{HeaderMap, HeaderName, StatusCode, header};
 
 use crate::{

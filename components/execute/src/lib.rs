@@ -1,12 +1,12 @@
-//! Starts executions, cancels and pauses them, lets them go on and runs them again.
+//! Starts executions, cancels and pauses them, lets them go on and runs them again, one or many.
 
 use phasewright_endpoint::{
     Problem, Reply,
     bindings::{
-        executions::{self, Summary},
+        executions::{self, Action, Summary},
         types::Caller,
     },
-    execution,
+    execution::{self, bulk},
     request::{
         allow,
         body::read,
@@ -18,7 +18,7 @@ use phasewright_endpoint::{
     },
 };
 use spin_sdk::{
-    http::{Method, Request, StatusCode},
+    http::{HeaderMap, Method, Request, StatusCode},
     http_service,
 };
 
@@ -31,6 +31,10 @@ async fn route(request: Request) -> Result<Reply, Problem> {
     let path = Path::parse(request.uri().path())?;
     match path.segments()[..] {
         ["api", "workflows", workflow, "execute"] => start(request, workflow).await,
+        ["api", "executions", "all", "cancel"] => all(request, |_, body| cancelling(body)).await,
+        ["api", "executions", "all", "pause"] => all(request, |_, body| pausing(body)).await,
+        ["api", "executions", "all", "resume"] => all(request, |_, body| resuming(body)).await,
+        ["api", "executions", "all", "rerun"] => all(request, rerunning).await,
         ["api", "executions", execution, "cancel"] => cancel(request, execution).await,
         ["api", "executions", execution, "pause"] => pause(request, execution).await,
         ["api", "executions", execution, "resume"] => resume(request, execution).await,
@@ -59,12 +63,11 @@ async fn rerun(request: Request, execution: &str) -> Result<Reply, Problem> {
     let (head, body) = request.into_parts();
     allow(&head, &[Method::POST])?;
     let execution = id("id", execution)?;
-    let query = Query::parse(&head, &["dry_run"])?;
-    let is_dry = query.choice("dry_run", &[true, false], bool_name)?;
+    let is_dry = is_dry(&Query::parse(&head, &["dry_run"])?)?;
     let caller = caller(&head.headers)?;
     let wait = wait_seconds(&head.headers)?;
     let rerun = execution::rerun_request(&head.headers, &read(&head, body).await?)?;
-    if is_dry == Some(true) {
+    if is_dry {
         let plan = executions::plan_rerun(caller, execution.to_owned(), rerun).await?;
         return Ok(execution::planned(&plan));
     }
@@ -72,8 +75,10 @@ async fn rerun(request: Request, execution: &str) -> Result<Reply, Problem> {
     answer(caller, started, wait).await
 }
 
-fn bool_name(value: bool) -> &'static str {
-    if value { "true" } else { "false" }
+fn is_dry(query: &Query) -> Result<bool, Problem> {
+    let name = |value| if value { "true" } else { "false" };
+    let is_dry = query.choice("dry_run", &[true, false], name)?;
+    Ok(is_dry == Some(true))
 }
 
 /// The reply to a start, at once or when it is over.
@@ -136,4 +141,39 @@ async fn resume(request: Request, execution: &str) -> Result<Reply, Problem> {
     Fields::parse(&read(&head, body).await?)?.finish()?;
     let summary = executions::resume(caller, execution.to_owned()).await?;
     Ok(execution::summarised(StatusCode::ACCEPTED, &summary))
+}
+
+/// Does the same with all executions that the query selects, a page at a time; with `dry_run=true`,
+/// only says what would be.
+async fn all(
+    request: Request,
+    action: impl FnOnce(&HeaderMap, &str) -> Result<Action, Problem>,
+) -> Result<Reply, Problem> {
+    let (head, body) = request.into_parts();
+    allow(&head, &[Method::POST])?;
+    let known: Vec<_> = bulk::FILTER.into_iter().chain(["dry_run"]).collect();
+    let query = Query::parse(&head, &known)?;
+    let (filter, page) = (bulk::filter(&query)?, query.page()?);
+    let is_dry = is_dry(&query)?;
+    let caller = caller(&head.headers)?;
+    let action = action(&head.headers, &read(&head, body).await?)?;
+    let outcomes = executions::apply(caller, action, filter, page, is_dry).await?;
+    Ok(bulk::applied(&outcomes))
+}
+
+fn cancelling(body: &str) -> Result<Action, Problem> {
+    Ok(Action::Cancel(execution::reason(body)?))
+}
+
+fn pausing(body: &str) -> Result<Action, Problem> {
+    Ok(Action::Pause(execution::reason(body)?))
+}
+
+fn resuming(body: &str) -> Result<Action, Problem> {
+    Fields::parse(body)?.finish()?;
+    Ok(Action::Resume)
+}
+
+fn rerunning(headers: &HeaderMap, body: &str) -> Result<Action, Problem> {
+    Ok(Action::Rerun(execution::rerun_request(headers, body)?))
 }

@@ -4,11 +4,9 @@ use futures::StreamExt;
 use http::request::Parts;
 use phasewright_endpoint::{
     Problem, Reply, artifact,
-    bindings::{
-        artifacts, events,
-        executions::{self, Filter},
-    },
-    event, execution,
+    bindings::{artifacts, events, executions},
+    event,
+    execution::{self, bulk},
     reply::stream,
     request::{
         allow,
@@ -47,11 +45,8 @@ async fn route(head: &Parts) -> Result<Reply, Problem> {
 
 async fn list(head: &Parts) -> Result<Reply, Problem> {
     allow(head, &[Method::GET])?;
-    let query = Query::parse(head, &["workflow_id", "status", "limit", "cursor"])?;
-    let filter = Filter {
-        workflow_id: query.id("workflow_id")?,
-        status: query.choice("status", &execution::STATUSES, execution::status_name)?,
-    };
+    let query = Query::parse(head, &bulk::FILTER)?;
+    let filter = bulk::filter(&query)?;
     let page = executions::list(caller(&head.headers)?, filter, query.page()?).await?;
     Ok(execution::listed(&page))
 }

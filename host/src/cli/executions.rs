@@ -6,7 +6,7 @@ use anyhow::Result;
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
-use super::{client::Client, run, show};
+use super::{bulk::Many, client::Client, run, show};
 
 #[derive(Debug, Args)]
 #[command(args_conflicts_with_subcommands = true)]
@@ -46,6 +46,9 @@ enum Command {
     Cancel(Stop),
     /// Start one anew, with the outputs of those nodes that need not run again
     Rerun(Rerun),
+    /// Do the same with many
+    #[command(subcommand)]
+    All(Many),
 }
 
 #[derive(Debug, Args)]
@@ -131,6 +134,7 @@ impl Executions {
             (Some(Command::Cancel(stop)), _) => stop.send("cancel")?,
             (Some(Command::Resume { id, client }), _) => steer(client, id, "resume", &json!({}))?,
             (Some(Command::Rerun(rerun)), _) => rerun.send()?,
+            (Some(Command::All(many)), _) => return many.run(),
             (None, Some(id)) => self.show(&self.client.get(&["api", "executions", id], &[])?),
             (None, None) => self.list()?,
         }

@@ -18,9 +18,9 @@ use wasmtime::{
 
 use super::instance::State;
 use crate::contract::{
-    Artifact, Caller, Checkpoint, CheckpointFilter, CheckpointPage, Decision, Definition,
+    Action, Artifact, Caller, Checkpoint, CheckpointFilter, CheckpointPage, Decision, Definition,
     DefinitionPage, Engine, Error, Event, Execution, ExecutionFilter, ExecutionPage, Json,
-    PageRequest, Phase, Probe, RerunPlan, RerunRequest, StartRequest, Summary, Template,
+    Outcomes, PageRequest, Phase, Probe, RerunPlan, RerunRequest, StartRequest, Summary, Template,
     bindings::phasewright::workflow,
 };
 
@@ -171,6 +171,19 @@ impl<T: Send> workflow::executions::HostWithStore<T> for HasSelf<State> {
     ) -> Result<RerunPlan, Error> {
         engine(door)
             .executions_plan_rerun(caller, id, request)
+            .await
+    }
+
+    async fn apply(
+        door: &Accessor<T, Self>,
+        caller: Caller,
+        action: Action,
+        filter: ExecutionFilter,
+        page: PageRequest,
+        dry_run: bool,
+    ) -> Result<Outcomes, Error> {
+        engine(door)
+            .executions_apply(caller, action, filter, page, dry_run)
             .await
     }
 }

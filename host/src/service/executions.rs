@@ -2,16 +2,22 @@
 
 use std::{sync::Arc, time::Duration};
 
+use uuid::Builder;
+
 use super::{Service, library::Library, parameters, views};
 use crate::{
     contract::{self, Caller, Error, ExecutionPage, PageRequest, Summary},
     executor::Definitions,
-    store::{ExecutionFilter, Store, StoreError},
-    workflow::{Command, Execution, ExecutionId, WorkflowId},
+    store::{self, ExecutionFilter, Page, Store, StoreError},
+    workflow::{Command, Execution, ExecutionId, Timestamp, Version, WorkflowId},
 };
 
 /// Longest wait for an execution: proxies give up on silent connections soon after.
 const WAIT_MAX: Duration = Duration::from_mins(1);
+
+/// An id is made before what says when the execution was created, and by another clock: they differ
+/// by less than this.
+const CLOCKS_APART: Duration = Duration::from_mins(1);
 
 /// Longest reason for a cancellation or a pause, in characters.
 const REASON_CHARACTERS_MAX: usize = 1000;
@@ -41,67 +47,67 @@ impl Service {
         filter: contract::ExecutionFilter,
         page: PageRequest,
     ) -> Result<ExecutionPage, Error> {
-        let workflow = filter.workflow_id.as_deref();
-        let workflow = workflow
-            .map(|id| parameters::parsed::<WorkflowId>("/workflow_id", id))
-            .transpose()?;
-        let filter = ExecutionFilter {
-            workflow,
-            status: filter.status.map(views::to_execution_status),
-        };
-        let mut rows = self
-            .store
-            .queries()
-            .executions(filter, parameters::page(&page)?)
-            .await?;
-        let next = parameters::cut(&mut rows, &page, |last| last.id.to_string());
+        let (rows, next) = self.found(filter, &page).await?;
         Ok(ExecutionPage {
             items: rows.iter().map(views::summary).collect(),
             next,
         })
     }
 
-    pub(super) async fn cancel(&self, id: &str, reason: String) -> Result<Summary, Error> {
-        let id = parameters::id("execution", id)?;
-        let reason = checked(reason, "cancelled by a client")?;
-        Ok(views::summary(
-            &self
-                .executor
-                .command(id, Command::Cancel { reason })
-                .await?,
-        ))
+    /// A page of executions, newest first, and the cursor of the next one.
+    pub(super) async fn found(
+        &self,
+        filter: contract::ExecutionFilter,
+        page: &PageRequest,
+    ) -> Result<(Vec<store::Summary>, Option<String>), Error> {
+        let mut asked: Page<ExecutionId> = parameters::page(page)?;
+        let filter = to_filter(&filter)?;
+        if let Some(before) = filter.created_before {
+            // Nothing newer is on any page.
+            let newest = roughly_at(before.after(CLOCKS_APART));
+            asked.after = Some(asked.after.map_or(newest, |after| after.min(newest)));
+        }
+        let mut rows = self.store.queries().executions(filter, asked).await?;
+        let next = parameters::cut(&mut rows, page, |last| last.id.to_string());
+        Ok((rows, next))
+    }
+
+    pub(super) async fn cancel(&self, id: &str, reason: &str) -> Result<Summary, Error> {
+        self.steer(id, cancelling(reason)?).await
     }
 
     pub(super) async fn pause(
         &self,
-        caller: Caller,
+        caller: &Caller,
         id: &str,
-        reason: String,
+        reason: &str,
     ) -> Result<Summary, Error> {
-        let id = parameters::id("execution", id)?;
-        let command = Command::Pause {
-            reason: checked(reason, "paused by a client")?,
-            by: Some(caller.address),
-        };
-        Ok(views::summary(&self.executor.command(id, command).await?))
+        self.steer(id, pausing(caller, reason)?).await
     }
 
-    pub(super) async fn resume(&self, caller: Caller, id: &str) -> Result<Summary, Error> {
-        let id: ExecutionId = parameters::id("execution", id)?;
-        let summary = self
-            .store
-            .queries()
-            .execution(id)
-            .await?
-            .ok_or_else(|| not_found(id))?;
-        let definition = self
-            .library
-            .definition(&summary.workflow, summary.definition)
-            .await?;
-        let command = Command::Resume {
-            timeout: definition.timeout,
-            by: Some(caller.address),
-        };
+    pub(super) async fn resume(&self, caller: &Caller, id: &str) -> Result<Summary, Error> {
+        let found: ExecutionId = parameters::id("execution", id)?;
+        let summary = self.store.queries().execution(found).await?;
+        let summary = summary.ok_or_else(|| not_found(found))?;
+        self.steer(id, self.resuming(caller, &summary).await?).await
+    }
+
+    /// What is asked of an execution that is to go on.
+    pub(super) async fn resuming(
+        &self,
+        caller: &Caller,
+        summary: &store::Summary,
+    ) -> Result<Command, Error> {
+        let library = &self.library;
+        let definition = library.definition(&summary.workflow, summary.definition);
+        Ok(Command::Resume {
+            timeout: definition.await?.timeout,
+            by: Some(caller.address.clone()),
+        })
+    }
+
+    async fn steer(&self, id: &str, command: Command) -> Result<Summary, Error> {
+        let id = parameters::id("execution", id)?;
         Ok(views::summary(&self.executor.command(id, command).await?))
     }
 
@@ -150,16 +156,50 @@ pub(super) async fn fold(
         .map_err(|error| StoreError::Corrupt(format!("execution {id}: {error}")))
 }
 
+fn to_filter(filter: &contract::ExecutionFilter) -> Result<ExecutionFilter, Error> {
+    let workflow = filter.workflow_id.as_deref();
+    let created_from = parameters::time("/created_from", filter.created_from.as_deref())?;
+    Ok(ExecutionFilter {
+        workflow: workflow
+            .map(|id| parameters::parsed::<WorkflowId>("/workflow_id", id))
+            .transpose()?,
+        status: filter.status.map(views::to_execution_status),
+        version: filter.version.map(Version),
+        created_from,
+        created_before: parameters::time("/created_before", filter.created_before.as_deref())?,
+        oldest: created_from.map(|from| roughly_at(from.before(CLOCKS_APART))),
+    })
+}
+
+/// The first id that an execution can have which was created then.
+fn roughly_at(time: Timestamp) -> ExecutionId {
+    let milliseconds = u64::try_from(time.0).unwrap_or(0);
+    ExecutionId(Builder::from_unix_timestamp_millis(milliseconds, &[0; 10]).into_uuid())
+}
+
+/// What is asked of an execution that is to end.
+pub(super) fn cancelling(reason: &str) -> Result<Command, Error> {
+    Ok(Command::Cancel {
+        reason: checked(reason, "cancelled by a client")?,
+    })
+}
+
+/// What is asked of an execution that is to be held.
+pub(super) fn pausing(caller: &Caller, reason: &str) -> Result<Command, Error> {
+    Ok(Command::Pause {
+        reason: checked(reason, "paused by a client")?,
+        by: Some(caller.address.clone()),
+    })
+}
+
 /// A reason that is neither too long nor missing.
-fn checked(reason: String, default: &str) -> Result<String, Error> {
+fn checked(reason: &str, default: &str) -> Result<String, Error> {
     if reason.chars().count() > REASON_CHARACTERS_MAX {
         let message = format!("is longer than {REASON_CHARACTERS_MAX} characters");
         return Err(super::problems::invalid("/reason", message));
     }
-    if reason.is_empty() {
-        return Ok(default.to_owned());
-    }
-    Ok(reason)
+    let reason = if reason.is_empty() { default } else { reason };
+    Ok(reason.to_owned())
 }
 
 pub(super) fn not_found(id: ExecutionId) -> Error {

@@ -8,6 +8,7 @@ use super::problems::invalid;
 use crate::{
     contract::{Error, PageRequest},
     store::Page,
+    workflow::Timestamp,
 };
 
 /// Rows that a list may have.
@@ -28,6 +29,18 @@ pub(super) fn parsed<T: FromStr<Err: Display>>(pointer: &str, text: &str) -> Res
 /// A JSON document.
 pub(super) fn document(pointer: &str, text: &str) -> Result<Value, Error> {
     serde_json::from_str(text).map_err(|error| invalid(pointer, format!("is not JSON: {error}")))
+}
+
+/// A point in time, RFC 3339.
+pub(super) fn time(pointer: &str, text: Option<&str>) -> Result<Option<Timestamp>, Error> {
+    let Some(text) = text else {
+        return Ok(None);
+    };
+    let time: jiff::Timestamp = text.parse().map_err(|_| {
+        let message = "must be a time as in RFC 3339, such as 2026-11-20T08:15:00Z";
+        invalid(pointer, message)
+    })?;
+    Ok(Some(Timestamp(time.as_millisecond())))
 }
 
 /// A page whose cursor is the text of a key.

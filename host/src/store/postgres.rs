@@ -22,7 +22,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use sqlx::{
-    ConnectOptions, PgConnection, PgPool, Postgres,
+    ConnectOptions, Error, PgConnection, PgPool, Postgres,
     postgres::{PgArguments, PgConnectOptions},
     query,
     query::Query,
@@ -104,13 +104,21 @@ impl PostgresStore {
         &self,
         place: &mut Option<PgConnection>,
     ) -> Result<PgConnection, StoreError> {
-        match place.take() {
-            Some(connection) => Ok(connection),
-            None => timeout(open::CONNECT_TIMEOUT, self.options.connect())
-                .await
-                .map_err(|_| silent(open::CONNECT_TIMEOUT))?
-                .map_err(unavailable),
+        if let Some(connection) = place.take() {
+            return Ok(connection);
         }
+        let connecting = async {
+            match self.options.connect().await {
+                // It ended while it was being opened, as it does where something between the host
+                // and the server moves. Nothing has been asked yet.
+                Err(Error::Io(_) | Error::Protocol(_)) => self.options.connect().await,
+                result => result,
+            }
+        };
+        timeout(open::CONNECT_TIMEOUT, connecting)
+            .await
+            .map_err(|_| silent(open::CONNECT_TIMEOUT))?
+            .map_err(unavailable)
     }
 }
 

@@ -37,6 +37,14 @@ pub struct ExecutionFilter {
     pub workflow: Option<WorkflowId>,
     /// In this status only.
     pub status: Option<ExecutionStatus>,
+    /// Of this version only.
+    pub version: Option<Version>,
+    /// Created then or later.
+    pub created_from: Option<Timestamp>,
+    /// Created earlier than this.
+    pub created_before: Option<Timestamp>,
+    /// With this id or a later one. Ids sort by creation, roughly: this says where to stop looking.
+    pub oldest: Option<ExecutionId>,
 }
 
 /// A page of a list: rows after this key, at most `limit`.

@@ -15,8 +15,6 @@ mod read;
 mod retention;
 mod sizes;
 
-use std::fs::File;
-
 use async_trait::async_trait;
 use bytes::Bytes;
 use sqlx::{
@@ -42,7 +40,7 @@ pub struct SqliteStore {
     writer: Mutex<Option<SqliteConnection>>,
     readers: SqlitePool,
     /// Locked as long as the store is open; after the connections, as fields drop in order.
-    _lock: File,
+    _lock: open::Lock,
 }
 
 impl SqliteStore {

@@ -17,6 +17,13 @@ impl Timestamp {
         Self(self.0.saturating_add(delay_ms))
     }
 
+    /// This long before, or the beginning of time.
+    #[must_use]
+    pub fn before(self, delay: Duration) -> Self {
+        let delay_ms = i64::try_from(delay.as_millis()).unwrap_or(i64::MAX);
+        Self(self.0.saturating_sub(delay_ms))
+    }
+
     /// How long until then; zero when it is past.
     pub fn until(self, then: Self) -> Duration {
         let ms = then.0.saturating_sub(self.0);
@@ -49,5 +56,7 @@ mod tests {
         let end = Timestamp(i64::MAX);
         assert_eq!(end.after(Duration::from_secs(1)), end);
         assert_eq!(end.until(Timestamp(i64::MIN)), Duration::ZERO);
+        let beginning = Timestamp(i64::MIN);
+        assert_eq!(beginning.before(Duration::from_secs(1)), beginning);
     }
 }

@@ -15,9 +15,10 @@ use futures::{
     stream::{self, BoxStream},
 };
 use phasewright::contract::{
-    Artifact, Caller, Checkpoint, CheckpointFilter, CheckpointPage, CheckpointStatus, Decision,
-    Definition, DefinitionPage, Engine, Error, Event, Execution, ExecutionFilter, ExecutionPage,
-    Json, PageRequest, Phase, Probe, RerunPlan, RerunRequest, StartRequest, Summary, Template,
+    Action, Artifact, Caller, Checkpoint, CheckpointFilter, CheckpointPage, CheckpointStatus,
+    Decision, Definition, DefinitionPage, Engine, Error, Event, Execution, ExecutionFilter,
+    ExecutionPage, Json, Outcomes, PageRequest, Phase, Probe, RerunPlan, RerunRequest,
+    StartRequest, Summary, Template,
 };
 use tokio::time::sleep;
 
@@ -135,6 +136,20 @@ impl Engine for Script {
     ) -> Result<(Summary, bool), Error> {
         found(&id)?;
         Ok((summary(&id), true))
+    }
+
+    async fn executions_apply(
+        &self,
+        _caller: Caller,
+        _action: Action,
+        _filter: ExecutionFilter,
+        _page: PageRequest,
+        _dry_run: bool,
+    ) -> Result<Outcomes, Error> {
+        Ok(Outcomes {
+            items: Vec::new(),
+            next: None,
+        })
     }
 
     async fn executions_plan_rerun(

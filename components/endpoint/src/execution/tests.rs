@@ -171,7 +171,7 @@ fn reasons_have_a_length() {
     }
 }
 
-fn summary() -> Summary {
+pub(super) fn summary() -> Summary {
     Summary {
         id: "e1".to_owned(),
         workflow_id: "w".to_owned(),

@@ -55,6 +55,12 @@ impl Object<'_> {
         self.document(name, json.unwrap_or("null"));
     }
 
+    /// A field with an object.
+    pub fn object(&mut self, name: &str, build: impl FnOnce(&mut Object)) {
+        self.name(name);
+        write_object(self.text, build);
+    }
+
     /// A field with an array of objects.
     pub fn objects<T>(&mut self, name: &str, items: &[T], fields: impl Fn(&mut Object, &T)) {
         self.name(name);
@@ -105,11 +111,12 @@ mod tests {
             object.optional_document("null", None);
             object.objects("list", &[1, 2], |object, n| object.field("n", n));
             object.objects("empty", &[(); 0], |_, ()| {});
+            object.object("one", |object| object.field("n", 3));
         });
         assert_eq!(
             String::from_utf8(text).unwrap(),
             "{\"text\":\"a\\\"\\n\\u0001ä\",\"none\":null,\"number\":0.25,\"nan\":null,\
-             \"raw\":{\"kept\" : 1.0},\"null\":null,\"list\":[{\"n\":1},{\"n\":2}],\"empty\":[]}"
+             \"raw\":{\"kept\" : 1.0},\"null\":null,\"list\":[{\"n\":1},{\"n\":2}],\"empty\":[],\"one\":{\"n\":3}}"
         );
     }
 

@@ -2,7 +2,10 @@
 
 use http::{HeaderName, HeaderValue, Method, StatusCode, header};
 
-use super::{Reply, full, json};
+use super::{
+    Reply, full,
+    json::{self, Object},
+};
 use crate::bindings::types::{Error, Violation};
 
 /// Why there is no other reply. Boxed, because results carry it everywhere and it is rare.
@@ -174,30 +177,27 @@ impl Problem {
     /// The reply that tells it:
     /// `{"type", "title", "status", "detail", "errors": [{"pointer", "message"}]}`.
     pub fn into_reply(self) -> Reply {
-        let Content {
-            kind,
-            detail,
-            errors,
-            header,
-        } = *self.0;
-        let (status, uri, title) = kind.describe();
-        let text = json::object(|problem| {
-            problem.field("type", uri);
-            problem.field("title", title);
-            problem.field("status", status.as_u16());
-            problem.field("detail", &detail);
-            if !errors.is_empty() {
-                problem.objects("errors", &errors, |error, violation| {
-                    error.field("pointer", &violation.pointer);
-                    error.field("message", &violation.message);
-                });
-            }
-        });
-        let mut reply = full(status, "application/problem+json", text.into());
-        if let Some((name, value)) = header {
+        let text = json::object(|object| self.write(object));
+        let mut reply = full(self.status(), "application/problem+json", text.into());
+        if let Some((name, value)) = self.0.header {
             reply.headers_mut().insert(name, value);
         }
         reply
+    }
+
+    /// The members of the reply.
+    pub fn write(&self, object: &mut Object) {
+        let (status, uri, title) = self.0.kind.describe();
+        object.field("type", uri);
+        object.field("title", title);
+        object.field("status", status.as_u16());
+        object.field("detail", &self.0.detail);
+        if !self.0.errors.is_empty() {
+            object.objects("errors", &self.0.errors, |error, violation| {
+                error.field("pointer", &violation.pointer);
+                error.field("message", &violation.message);
+            });
+        }
     }
 
     fn new(kind: Kind, detail: impl Into<String>) -> Self {

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     store::{CheckpointFilter, CheckpointOutcome, CheckpointStatus, ExecutionFilter, Page, Store},
-    workflow::{CheckpointId, Digest, ExecutionId, ExecutionStatus, Timestamp},
+    workflow::{CheckpointId, Digest, ExecutionId, ExecutionStatus, Timestamp, Version},
 };
 
 async fn executions(store: &dyn Store, filter: &ExecutionFilter) -> Vec<u128> {
@@ -41,6 +41,7 @@ pub async fn executions_are_listed_newest_first(database: &dyn TestDatabase) {
         1 => ExecutionStatus::Running,
         _ => ExecutionStatus::AwaitingCheckpoint,
     };
+    let created = |number: u128| Timestamp(NOW.0 + i64::try_from(number).unwrap());
     let appends: Vec<_> = (1..=12)
         .map(|number| {
             let mut append = with_status(lines(execution(number), 0, 1, ""), status(number));
@@ -50,6 +51,7 @@ pub async fn executions_are_listed_newest_first(database: &dyn TestDatabase) {
             if number % 3 == 0 {
                 append.summary.error = Some("a \0 in it".into());
             }
+            append.summary.created_at = created(number);
             append
         })
         .collect();
@@ -68,6 +70,23 @@ pub async fn executions_are_listed_newest_first(database: &dyn TestDatabase) {
     assert_eq!(executions(&*store, &filter).await, newest(&|n| n % 3 == 0));
     filter.status = Some(ExecutionStatus::TimedOut);
     assert!(executions(&*store, &filter).await.is_empty());
+    let since = ExecutionFilter {
+        created_from: Some(created(4)),
+        created_before: Some(created(9)),
+        ..ExecutionFilter::default()
+    };
+    let (from, before) = (|n| (4..9).contains(&n), |n| (6..9).contains(&n));
+    assert_eq!(executions(&*store, &since).await, newest(&from));
+    let oldest = Some(execution(6));
+    let since = ExecutionFilter { oldest, ..since };
+    assert_eq!(executions(&*store, &since).await, newest(&before));
+    for (version, count) in [(1, 12), (2, 0)] {
+        let of = ExecutionFilter {
+            version: Some(Version(version)),
+            ..ExecutionFilter::default()
+        };
+        assert_eq!(executions(&*store, &of).await.len(), count);
+    }
 
     let found = store.queries().execution(execution(6)).await.unwrap();
     let mut expected = appends[5].summary.clone();

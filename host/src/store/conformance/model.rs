@@ -180,7 +180,12 @@ impl Model {
 
     fn executions(&self, filter: &ExecutionFilter) -> Vec<Summary> {
         let is_asked = |summary: &&Summary| {
+            let (from, before) = (filter.created_from, filter.created_before);
             filter.status.is_none_or(|status| summary.status == status)
+                && filter.version.is_none_or(|of| summary.definition == of)
+                && from.is_none_or(|from| summary.created_at >= from)
+                && before.is_none_or(|before| summary.created_at < before)
+                && filter.oldest.is_none_or(|oldest| summary.id >= oldest)
                 && filter
                     .workflow
                     .as_ref()
@@ -329,6 +334,7 @@ async fn check_lists(store: &dyn Store, model: &Model) {
             let filter = ExecutionFilter {
                 workflow: of.clone(),
                 status,
+                ..ExecutionFilter::default()
             };
             let page = Page {
                 after: None,

@@ -100,7 +100,11 @@ impl Queries for PostgresStore {
         self.with(&self.readers, async |connection| {
             let mut query = query_as::<_, SummaryRow>(sql)
                 .bind(page.after.map_or(Uuid::max(), |after| after.0))
-                .bind(i64::from(page.limit));
+                .bind(i64::from(page.limit))
+                .bind(filter.oldest.map_or(Uuid::nil(), |oldest| oldest.0))
+                .bind(filter.version.map(|version| i64::from(version.0)))
+                .bind(filter.created_from.map_or(i64::MIN, |from| from.0))
+                .bind(filter.created_before.map_or(i64::MAX, |before| before.0));
             if let Some(workflow) = &filter.workflow {
                 query = query.bind(workflow.as_str());
             }

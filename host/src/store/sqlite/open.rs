@@ -110,9 +110,21 @@ fn real_path(path: &Path) -> PathBuf {
     })
 }
 
+/// The right to be the only host on a file.
+#[derive(Debug)]
+pub(super) struct Lock(File);
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // Closing it is not enough: a process that is being forked just now has the file, too.
+        // If this fails, closing it is what remains.
+        let _ = self.0.unlock();
+    }
+}
+
 /// Makes this process the only host on the file. `SQLite`'s own locks are no help: they
 /// are per transaction.
-fn lock(path: &Path) -> Result<File, StoreError> {
+fn lock(path: &Path) -> Result<Lock, StoreError> {
     let mut name = path.as_os_str().to_owned();
     name.push(".lock");
     let file = File::options()
@@ -125,7 +137,7 @@ fn lock(path: &Path) -> Result<File, StoreError> {
             StoreError::Unavailable(format!("cannot create {name}: {error}"))
         })?;
     match file.try_lock() {
-        Ok(()) => Ok(file),
+        Ok(()) => Ok(Lock(file)),
         Err(TryLockError::WouldBlock) => Err(StoreError::Unavailable(format!(
             "{} is in use by another phasewright",
             path.display()

@@ -88,7 +88,11 @@ impl Queries for SqliteStore {
         };
         let mut query = query_as::<_, SummaryRow>(sql)
             .bind(bytes(page.after.map_or(Uuid::max(), |after| after.0)))
-            .bind(page.limit);
+            .bind(page.limit)
+            .bind(bytes(filter.oldest.map_or(Uuid::nil(), |oldest| oldest.0)))
+            .bind(filter.version.map(|version| version.0))
+            .bind(filter.created_from.map_or(i64::MIN, |from| from.0))
+            .bind(filter.created_before.map_or(i64::MAX, |before| before.0));
         if let Some(workflow) = &filter.workflow {
             query = query.bind(workflow.as_str());
         }

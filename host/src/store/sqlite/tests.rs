@@ -321,18 +321,18 @@ async fn every_query_has_its_index() {
             "execution_by_key",
             "executions_by_key (workflow=? AND key=?)",
         ),
-        ("executions", "PRIMARY KEY (id<?)"),
+        ("executions", "PRIMARY KEY (id>? AND id<?)"),
         (
             "executions_in_status",
-            "executions_by_status (status=? AND id<?)",
+            "executions_by_status (status=? AND id>? AND id<?)",
         ),
         (
             "executions_of_workflow",
-            "executions_by_workflow (workflow=? AND id<?)",
+            "executions_by_workflow (workflow=? AND id>? AND id<?)",
         ),
         (
             "executions_of_workflow_in_status",
-            "executions_by_workflow_status (workflow=? AND status=? AND id<?)",
+            "executions_by_workflow_status (workflow=? AND status=? AND id>? AND id<?)",
         ),
         ("existing_executions", "PRIMARY KEY (id=?)"),
         (

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::json;
 
-use super::examples::{good_body, path_to_nothing, reported};
+use super::examples::{filter, good_body, path_to_nothing, reported};
 use crate::{
     api::{Api, excerpt, text},
     contract::{Operation, contract},
@@ -88,7 +88,7 @@ async fn every_documented_status_happens() {
 pub async fn while_the_database_is_away(api: Api) {
     let asked = contract().await.operations.iter().map(async |operation| {
         let shown = operation.shown();
-        let path = operation.path_with(|parameter| text(&parameter["example"]));
+        let path = operation.path_with(|parameter| text(&parameter["example"])) + filter(operation);
         let body = good_body(operation).map_or_else(String::new, ToString::to_string);
         let reply = api
             .send(&operation.method, &path, "", body.as_bytes())
@@ -209,6 +209,10 @@ async fn executions(api: Api, seen: &mut Seen) {
         ("POST", &*cancel, "", "", 202),
     ] {
         gives(api, method, path, headers, body, status, seen).await;
+    }
+    for verb in ["cancel", "pause", "resume", "rerun"] {
+        let path = format!("/api/executions/all/{verb}?created_before=2020-01-01T00:00:00Z");
+        gives(api, "POST", &path, "", "", 200, seen).await;
     }
 }
 

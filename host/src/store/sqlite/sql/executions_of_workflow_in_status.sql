@@ -1,6 +1,9 @@
--- Newest first, before the id ?1, at most ?2.
+-- Newest first, before the id ?1 and from ?3 on, at most ?2.
+-- Of version ?4 if given, created from ?5 to before ?6.
 SELECT id, workflow, definition, version, status, created_at, started_at, ended_at, error
-FROM executions
-WHERE workflow = ?3 AND status = ?4 AND id < ?1
+FROM executions INDEXED BY executions_by_workflow_status
+WHERE workflow = ?7 AND status = ?8 AND id < ?1 AND id >= ?3
+    AND (?4 IS NULL OR definition = ?4)
+    AND created_at >= ?5 AND created_at < ?6
 ORDER BY id DESC
 LIMIT ?2;

@@ -1,0 +1,148 @@
+//! The same with many executions: with a page of a list, with each by itself.
+
+use futures::{StreamExt, stream};
+use serde_json::Value;
+
+use super::{
+    Service,
+    executions::{cancelling, pausing},
+    problems::invalid,
+    start::keyed,
+    views,
+};
+use crate::{
+    contract::{
+        Action, Caller, Error, ExecutionFilter, Outcome, Outcomes, PageRequest, RerunRequest,
+        Summary,
+    },
+    executor::CommandError,
+    store,
+    workflow::{Command, Digest, Input},
+};
+
+/// Executions steered at a time: enough for commits to be shared, and a small part of what a host
+/// can take.
+const STEERED_AT_A_TIME: usize = 16;
+
+/// Whether anything is changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Manner {
+    /// It is done.
+    Real,
+    /// Only what would become of it is told.
+    Dry,
+}
+
+impl Service {
+    pub(super) async fn apply(
+        &self,
+        caller: Caller,
+        action: &Action,
+        filter: ExecutionFilter,
+        page: PageRequest,
+        manner: Manner,
+    ) -> Result<Outcomes, Error> {
+        check_not_empty(&filter)?;
+        check(action, &caller)?;
+        let at_a_time = match action {
+            // What each takes over passes through memory.
+            Action::Rerun(_) => 1,
+            _ => STEERED_AT_A_TIME,
+        };
+        let (found, next) = self.found(filter, &page).await?;
+        let one = async |summary: store::Summary| Outcome {
+            execution_id: summary.id.to_string(),
+            result: self.apply_to(&caller, action, &summary, manner).await,
+        };
+        let items = stream::iter(found).map(one).buffered(at_a_time);
+        Ok(Outcomes {
+            items: items.collect().await,
+            next,
+        })
+    }
+
+    async fn apply_to(
+        &self,
+        caller: &Caller,
+        action: &Action,
+        summary: &store::Summary,
+        manner: Manner,
+    ) -> Result<Summary, Error> {
+        let command = match action {
+            Action::Cancel(reason) => cancelling(reason)?,
+            Action::Pause(reason) => pausing(caller, reason)?,
+            Action::Resume => self.resuming(caller, summary).await?,
+            Action::Rerun(request) => return self.rerun_one(request, summary, manner).await,
+        };
+        match manner {
+            Manner::Real => {
+                let summary = self.executor.command(summary.id, command).await?;
+                Ok(views::summary(&summary))
+            }
+            Manner::Dry => self.would_take(command, summary).await,
+        }
+    }
+
+    /// Whether the execution allows it, as it is on disk.
+    async fn would_take(
+        &self,
+        command: Command,
+        summary: &store::Summary,
+    ) -> Result<Summary, Error> {
+        let mut execution = self.folded(summary.id).await?;
+        execution
+            .handle(Input::Command(command), self.clock.now())
+            .map_err(CommandError::Refused)?;
+        Ok(views::summary(summary))
+    }
+
+    async fn rerun_one(
+        &self,
+        request: &RerunRequest,
+        summary: &store::Summary,
+        manner: Manner,
+    ) -> Result<Summary, Error> {
+        let id = summary.id.to_string();
+        let request = RerunRequest {
+            idempotency_key: (request.idempotency_key.as_ref())
+                .map(|key| Digest::of(format!("{key} {id}").as_bytes()).to_string()),
+            ..request.clone()
+        };
+        match manner {
+            Manner::Real => Ok(self.rerun(&id, &request).await?.0),
+            Manner::Dry => {
+                self.plan_rerun(&id, &request).await?;
+                Ok(views::summary(summary))
+            }
+        }
+    }
+}
+
+/// Whoever forgets the filter does not mean every execution that there is.
+fn check_not_empty(filter: &ExecutionFilter) -> Result<(), Error> {
+    if let ExecutionFilter {
+        workflow_id: None,
+        status: None,
+        version: None,
+        created_from: None,
+        created_before: None,
+    } = filter
+    {
+        let message = "needs at least one of workflow_id, version, status, created_from and \
+                       created_before; without a filter it would be about every execution";
+        return Err(invalid("/filter", message));
+    }
+    Ok(())
+}
+
+/// What is wrong with one is wrong with all.
+fn check(action: &Action, caller: &Caller) -> Result<(), Error> {
+    match action {
+        Action::Cancel(reason) => cancelling(reason).map(|_| ()),
+        Action::Pause(reason) => pausing(caller, reason).map(|_| ()),
+        Action::Resume => Ok(()),
+        Action::Rerun(request) => {
+            keyed(request.idempotency_key.as_deref(), Value::Null).map(|_| ())
+        }
+    }
+}

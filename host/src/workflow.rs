@@ -24,8 +24,8 @@ pub use execution::{
     Origin, Prepared, Refusal, Rerun, Slot, SlotState, Stage, Step,
 };
 pub use id::{
-    CheckpointId, Digest, ExecutionId, ID_BYTES_MAX, IdError, NodeId, PhaseName, Version,
-    WorkflowId,
+    CheckpointId, Digest, ExecutionId, GroupName, ID_BYTES_MAX, IdError, IdentityName, NodeId,
+    PhaseName, Version, WorkflowId,
 };
 pub use status::{ExecutionStatus, NodeStatus};
 pub use template::{

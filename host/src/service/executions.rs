@@ -2,9 +2,9 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::{Service, library::Library, parameters, views};
+use super::{Asking, Service, library::Library, parameters, views};
 use crate::{
-    contract::{self, Caller, Error, ExecutionPage, PageRequest, Summary},
+    contract::{self, Error, ExecutionPage, PageRequest, Summary},
     executor::Definitions,
     store::{ExecutionFilter, Store, StoreError},
     workflow::{Command, Execution, ExecutionId, WorkflowId},
@@ -61,32 +61,35 @@ impl Service {
         })
     }
 
-    pub(super) async fn cancel(&self, id: &str, reason: String) -> Result<Summary, Error> {
+    pub(super) async fn cancel(
+        &self,
+        asking: &Asking,
+        id: &str,
+        reason: String,
+    ) -> Result<Summary, Error> {
         let id = parameters::id("execution", id)?;
-        let reason = checked(reason, "cancelled by a client")?;
-        Ok(views::summary(
-            &self
-                .executor
-                .command(id, Command::Cancel { reason })
-                .await?,
-        ))
+        let command = Command::Cancel {
+            reason: checked(reason, "cancelled by a client")?,
+            by: Some(asking.shown()),
+        };
+        Ok(views::summary(&self.executor.command(id, command).await?))
     }
 
     pub(super) async fn pause(
         &self,
-        caller: Caller,
+        asking: &Asking,
         id: &str,
         reason: String,
     ) -> Result<Summary, Error> {
         let id = parameters::id("execution", id)?;
         let command = Command::Pause {
             reason: checked(reason, "paused by a client")?,
-            by: Some(caller.address),
+            by: Some(asking.shown()),
         };
         Ok(views::summary(&self.executor.command(id, command).await?))
     }
 
-    pub(super) async fn resume(&self, caller: Caller, id: &str) -> Result<Summary, Error> {
+    pub(super) async fn resume(&self, asking: &Asking, id: &str) -> Result<Summary, Error> {
         let id: ExecutionId = parameters::id("execution", id)?;
         let summary = self
             .store
@@ -100,7 +103,7 @@ impl Service {
             .await?;
         let command = Command::Resume {
             timeout: definition.timeout,
-            by: Some(caller.address),
+            by: Some(asking.shown()),
         };
         Ok(views::summary(&self.executor.command(id, command).await?))
     }

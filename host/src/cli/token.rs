@@ -1,14 +1,14 @@
 //! `phasewright token`
 
-use std::process::ExitCode;
+use std::{collections::BTreeSet, process::ExitCode};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use clap::Args;
 use serde_json::json;
 
 use super::show;
 use crate::{
-    access::Scope,
+    access::{ME, Scope},
     workflow::{Digest, IdentityName},
 };
 
@@ -29,9 +29,14 @@ pub(super) struct Token {
 
 impl Token {
     pub(super) fn run(&self) -> Result<ExitCode> {
+        if self.name.as_str() == ME {
+            bail!("{ME} is nobody's name: it is whoever asks");
+        }
         let token = token()?;
         let digest = Digest::of(token.as_bytes());
-        let scopes: Vec<_> = self.scopes.iter().map(ToString::to_string).collect();
+        // Each once, however often it was asked for.
+        let scopes: BTreeSet<_> = self.scopes.iter().collect();
+        let scopes: Vec<_> = scopes.into_iter().map(ToString::to_string).collect();
         let name = &self.name;
         if self.json {
             show::json(&json!({

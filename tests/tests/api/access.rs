@@ -254,7 +254,7 @@ async fn tokens_come_and_go_without_a_restart() {
         command.args(arguments).env("PHASEWRIGHT_TOKEN", token);
         command.output().unwrap()
     };
-    let made = run(&["token", "zoe", "--scopes", "read,review"], "");
+    let made = run(&["token", "zoe", "--scopes", "read,review,read"], "");
     let said = String::from_utf8(made.stderr).unwrap();
     let token = said.trim().rsplit(' ').next().unwrap();
     assert_eq!(token.len(), "phasewright_".len() + 64, "{said}");

@@ -7,7 +7,7 @@ use serde_json::json;
 use super::*;
 use crate::{
     store::{
-        CheckpointOutcome,
+        Answer, CheckpointOutcome,
         conformance::examples::{
             NOW, audience, checkpoint, checkpoint_id, closed, document, every_event, execution,
         },
@@ -63,6 +63,16 @@ fn what_was_written_before_there_was_more_to_say_is_read() {
         let again: serde_json::Value = serde_json::from_str(&row_of(&read).payload).unwrap();
         assert_eq!(again[name], json!(null));
     }
+}
+
+#[test]
+fn a_refusal_of_an_earlier_host_is_no_denial() {
+    let answer = decode_answer(r#"{"answer":"refused","reason":"over"}"#).unwrap();
+    let expected = Answer::Refused {
+        reason: "over".into(),
+        is_denied: false,
+    };
+    assert_eq!(answer, expected);
 }
 
 #[test]

@@ -10,6 +10,7 @@ use anyhow::{Context, Result};
 use tokio::task::JoinHandle;
 
 use crate::{
+    access::Access,
     clock::{Clock, SystemClock},
     events::Events,
     executor::{Executor, Hosting},
@@ -40,6 +41,8 @@ pub struct Config {
     pub phases: Vec<PathBuf>,
     /// The component that evaluates expressions.
     pub evaluator: PathBuf,
+    /// Who may call.
+    pub access: Access,
 }
 
 /// A running engine.
@@ -80,15 +83,16 @@ impl App {
             .await
             .context("failed to take a place among the hosts of the database")?;
         let connections = Connections::default();
-        let service = Service::new(
+        let service = Service {
             store,
             library,
             runner,
-            executor.clone(),
+            executor: executor.clone(),
             events,
             clock,
-            connections.clone(),
-        );
+            access: config.access,
+            connections: connections.clone(),
+        };
         Ok(Self {
             service: Arc::new(service),
             wasm,

@@ -10,6 +10,7 @@ mod phases;
 mod run;
 mod serve;
 mod show;
+mod token;
 mod validate;
 
 use std::{path::PathBuf, process::ExitCode};
@@ -41,6 +42,9 @@ enum Command {
     Executions(executions::Executions),
     /// List the checkpoints of a host, show one, or decide on it
     Checkpoints(checkpoints::Checkpoints),
+    /// Make a bearer token: it goes to standard error, its entry for the file of `serve --tokens`
+    /// to standard output
+    Token(token::Token),
     /// Look into a database
     #[command(subcommand)]
     Db(db::Db),
@@ -84,6 +88,7 @@ pub async fn run() -> Result<ExitCode> {
         Command::Phases(phases) => tokio::task::block_in_place(|| phases.run()),
         Command::Executions(executions) => tokio::task::block_in_place(|| executions.run()),
         Command::Checkpoints(checkpoints) => tokio::task::block_in_place(|| checkpoints.run()),
+        Command::Token(token) => token.run(),
         Command::Db(db) => db.run().await,
     }
 }

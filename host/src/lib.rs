@@ -15,6 +15,7 @@ pub mod http;
 
 pub mod endpoints;
 
+pub mod access;
 pub mod contract;
 pub mod service;
 

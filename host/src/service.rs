@@ -3,8 +3,11 @@
 //!
 //! **Invariant:** every function checks its own parameters; a door checks only
 //! what belongs to its protocol.
+//! **Invariant:** every function of [`Engine`] but the probes begins with who is asking, and
+//! with the scope that it needs.
 
 mod artifacts;
+mod asking;
 mod bulk;
 mod checkpoints;
 mod definitions;
@@ -24,6 +27,7 @@ mod views;
 pub use definitions::{CheckError, check_definition};
 pub use library::Library;
 
+use asking::Asking;
 use bulk::Manner;
 use news::news;
 use std::sync::Arc;
@@ -34,6 +38,7 @@ use futures::stream::BoxStream;
 use uuid::Uuid;
 
 use crate::{
+    access::{Access, Scope},
     clock::Clock,
     contract::{
         Action, Artifact, Caller, Checkpoint, CheckpointFilter, CheckpointPage, Decision,
@@ -51,38 +56,19 @@ use crate::{
 
 /// The engine behind every door.
 pub struct Service {
-    store: Arc<dyn Store>,
-    library: Arc<Library>,
-    runner: Arc<dyn PhaseRunner>,
-    executor: Executor,
-    events: Events,
-    clock: Arc<dyn Clock>,
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) library: Arc<Library>,
+    pub(crate) runner: Arc<dyn PhaseRunner>,
+    pub(crate) executor: Executor,
+    pub(crate) events: Events,
+    pub(crate) clock: Arc<dyn Clock>,
+    /// Who may call, for what.
+    pub(crate) access: Access,
     /// Connections that the listener has open, for the health report.
-    connections: Connections,
+    pub(crate) connections: Connections,
 }
 
 impl Service {
-    /// A service over these parts.
-    pub fn new(
-        store: Arc<dyn Store>,
-        library: Arc<Library>,
-        runner: Arc<dyn PhaseRunner>,
-        executor: Executor,
-        events: Events,
-        clock: Arc<dyn Clock>,
-        connections: Connections,
-    ) -> Self {
-        Self {
-            store,
-            library,
-            runner,
-            executor,
-            events,
-            clock,
-            connections,
-        }
-    }
-
     /// A new id. Version 7, so that ids sort by creation.
     fn new_execution_id() -> ExecutionId {
         ExecutionId(Uuid::now_v7())
@@ -93,41 +79,46 @@ impl Service {
 impl Engine for Service {
     async fn executions_start(
         &self,
-        _caller: Caller,
+        caller: Caller,
         request: StartRequest,
     ) -> Result<(Summary, bool), Error> {
-        self.start(request).await
+        let asking = self.allow(&caller, &Scope::Start)?;
+        self.start(&asking, request).await
     }
 
-    async fn executions_get(&self, _caller: Caller, id: String) -> Result<Execution, Error> {
+    async fn executions_get(&self, caller: Caller, id: String) -> Result<Execution, Error> {
+        self.allow(&caller, &Scope::Read)?;
         self.execution(&id).await
     }
 
     async fn executions_wait(
         &self,
-        _caller: Caller,
+        caller: Caller,
         id: String,
         timeout_ms: u32,
     ) -> Result<Execution, Error> {
+        self.allow(&caller, &Scope::Read)?;
         self.wait(&id, timeout_ms).await
     }
 
     async fn executions_list(
         &self,
-        _caller: Caller,
+        caller: Caller,
         filter: ExecutionFilter,
         page: PageRequest,
     ) -> Result<ExecutionPage, Error> {
+        self.allow(&caller, &Scope::Read)?;
         self.executions(filter, page).await
     }
 
     async fn executions_cancel(
         &self,
-        _caller: Caller,
+        caller: Caller,
         id: String,
         reason: String,
     ) -> Result<Summary, Error> {
-        self.cancel(&id, &reason).await
+        let asking = self.allow(&caller, &Scope::Control)?;
+        self.cancel(&asking, &id, &reason).await
     }
 
     async fn executions_pause(
@@ -136,28 +127,32 @@ impl Engine for Service {
         id: String,
         reason: String,
     ) -> Result<Summary, Error> {
-        self.pause(&caller, &id, &reason).await
+        let asking = self.allow(&caller, &Scope::Control)?;
+        self.pause(&asking, &id, &reason).await
     }
 
     async fn executions_resume(&self, caller: Caller, id: String) -> Result<Summary, Error> {
-        self.resume(&caller, &id).await
+        let asking = self.allow(&caller, &Scope::Control)?;
+        self.resume(&asking, &id).await
     }
 
     async fn executions_rerun(
         &self,
-        _caller: Caller,
+        caller: Caller,
         id: String,
         request: RerunRequest,
     ) -> Result<(Summary, bool), Error> {
-        self.rerun(&id, &request).await
+        let asking = self.allow(&caller, &Scope::Start)?;
+        self.rerun(&asking, &id, &request).await
     }
 
     async fn executions_plan_rerun(
         &self,
-        _caller: Caller,
+        caller: Caller,
         id: String,
         request: RerunRequest,
     ) -> Result<RerunPlan, Error> {
+        self.allow(&caller, &Scope::Read)?;
         self.plan_rerun(&id, &request).await
     }
 
@@ -169,49 +164,59 @@ impl Engine for Service {
         page: PageRequest,
         dry_run: bool,
     ) -> Result<Outcomes, Error> {
-        let manner = if dry_run { Manner::Dry } else { Manner::Real };
-        self.apply(caller, &action, filter, page, manner).await
+        let (manner, scope) = match &action {
+            _ if dry_run => (Manner::Dry, Scope::Read),
+            Action::Rerun(_) => (Manner::Real, Scope::Start),
+            _ => (Manner::Real, Scope::Control),
+        };
+        let asking = self.allow(&caller, &scope)?;
+        self.apply(&asking, &action, filter, &page, manner).await
     }
 
     async fn events_follow(
         &self,
-        _caller: Caller,
+        caller: Caller,
         execution_id: String,
         after: u64,
     ) -> Result<BoxStream<'static, Event>, Error> {
+        self.allow(&caller, &Scope::Read)?;
         self.follow(&execution_id, after).await
     }
 
     async fn artifacts_list(
         &self,
-        _caller: Caller,
+        caller: Caller,
         execution_id: String,
     ) -> Result<Vec<Artifact>, Error> {
+        self.allow(&caller, &Scope::Read)?;
         self.artifacts(&execution_id).await
     }
 
     async fn artifacts_read(
         &self,
-        _caller: Caller,
+        caller: Caller,
         execution_id: String,
         node: String,
         item: Option<u32>,
         name: String,
     ) -> Result<(Artifact, Bytes), Error> {
+        self.allow(&caller, &Scope::Read)?;
         self.artifact(&execution_id, &node, item, &name).await
     }
 
-    async fn checkpoints_get(&self, _caller: Caller, id: String) -> Result<Checkpoint, Error> {
+    async fn checkpoints_get(&self, caller: Caller, id: String) -> Result<Checkpoint, Error> {
+        self.allow(&caller, &Scope::Read)?;
         self.checkpoint(&id).await
     }
 
     async fn checkpoints_list(
         &self,
-        _caller: Caller,
+        caller: Caller,
         filter: CheckpointFilter,
         page: PageRequest,
     ) -> Result<CheckpointPage, Error> {
-        self.checkpoints(filter, page).await
+        let asking = self.allow(&caller, &Scope::Read)?;
+        self.checkpoints(&asking, filter, page).await
     }
 
     async fn checkpoints_resolve(
@@ -221,70 +226,80 @@ impl Engine for Service {
         decision: Decision,
         notes: Option<String>,
     ) -> Result<Checkpoint, Error> {
-        self.resolve(caller, &id, decision, notes).await
+        let asking = self.allow(&caller, &Scope::Review)?;
+        self.resolve(&asking, &id, decision, notes).await
     }
 
     async fn definitions_put(
         &self,
-        _caller: Caller,
+        caller: Caller,
         id: String,
         document: Json,
         expected_version: Option<u32>,
     ) -> Result<Definition, Error> {
+        self.allow(&caller, &Scope::Define)?;
         self.put_definition(&id, &document, expected_version).await
     }
 
-    async fn definitions_validate(&self, _caller: Caller, document: Json) -> Result<(), Error> {
+    async fn definitions_validate(&self, caller: Caller, document: Json) -> Result<(), Error> {
+        self.allow(&caller, &Scope::Read)?;
         self.validate(&document).await
     }
 
     async fn definitions_get(
         &self,
-        _caller: Caller,
+        caller: Caller,
         id: String,
         version: Option<u32>,
     ) -> Result<Definition, Error> {
+        self.allow(&caller, &Scope::Read)?;
         self.definition(&id, version).await
     }
 
     async fn definitions_list(
         &self,
-        _caller: Caller,
+        caller: Caller,
         page: PageRequest,
     ) -> Result<DefinitionPage, Error> {
+        self.allow(&caller, &Scope::Read)?;
         self.definitions(page).await
     }
 
     async fn definitions_versions(
         &self,
-        _caller: Caller,
+        caller: Caller,
         id: String,
         page: PageRequest,
     ) -> Result<DefinitionPage, Error> {
+        self.allow(&caller, &Scope::Read)?;
         self.versions(&id, page).await
     }
 
-    async fn definitions_templates(&self, _caller: Caller) -> Result<Vec<Template>, Error> {
+    async fn definitions_templates(&self, caller: Caller) -> Result<Vec<Template>, Error> {
+        self.allow(&caller, &Scope::Read)?;
         Ok(Self::templates())
     }
 
     async fn definitions_instantiate(
         &self,
-        _caller: Caller,
+        caller: Caller,
         template: String,
         id: String,
         parameters: Json,
         expected_version: Option<u32>,
     ) -> Result<Definition, Error> {
+        self.allow(&caller, &Scope::Define)?;
         self.instantiate(&template, &id, &parameters, expected_version)
             .await
     }
 
-    async fn catalog_list(&self, _caller: Caller) -> Result<Vec<Phase>, Error> {
+    async fn catalog_list(&self, caller: Caller) -> Result<Vec<Phase>, Error> {
+        self.allow(&caller, &Scope::Read)?;
         Ok(self.runner.catalog().values().map(views::phase).collect())
     }
 
-    async fn catalog_get(&self, _caller: Caller, name: String) -> Result<Phase, Error> {
+    async fn catalog_get(&self, caller: Caller, name: String) -> Result<Phase, Error> {
+        self.allow(&caller, &Scope::Read)?;
         let phase = name
             .parse()
             .ok()

@@ -51,6 +51,8 @@ pub use sizes::{Sizes, TableSize, sizes};
 pub use sqlite::SqliteStore;
 pub use writer::Writer;
 
+use rows::CheckpointLists;
+
 /// Opens the database at this URL, creates it when it is not there and brings its
 /// schema up to date. The errors are one line each, made for a person at start-up.
 pub async fn open(url: &str) -> Result<Arc<dyn Store>, StoreError> {

@@ -9,13 +9,14 @@ mod depth;
 mod event;
 mod execution;
 mod id;
+mod reviewer;
 mod status;
 mod template;
 mod time;
 
 pub use definition::{
     Checkpoint, Definition, Draft, ITEMS_MAX, Join, NEEDS_MAX, NODES_MAX, Node, NodeIndex,
-    OnExpiry, OnFailure, OnReject, Position, RERUNS_MAX, Retry, Violation,
+    OnExpiry, OnFailure, OnReject, Position, RERUNS_MAX, REVIEWERS_MAX, Retry, Violation,
 };
 pub use depth::{DEPTH_MAX, is_deeper_than};
 pub use event::{ArtifactRef, Decision, Event, Failure, FailureKind, Json, Level, Recorded};
@@ -24,9 +25,10 @@ pub use execution::{
     Origin, Prepared, Refusal, Rerun, Slot, SlotState, Stage, Step,
 };
 pub use id::{
-    CheckpointId, Digest, ExecutionId, ID_BYTES_MAX, IdError, NodeId, PhaseName, Version,
-    WorkflowId,
+    CheckpointId, Digest, ExecutionId, GroupName, ID_BYTES_MAX, IdError, IdentityName, NodeId,
+    PhaseName, Version, WorkflowId,
 };
+pub use reviewer::{Audience, Decider, Denial, Reviewer};
 pub use status::{ExecutionStatus, NodeStatus};
 pub use template::{
     EXPRESSION_BYTES_MAX, Expression, Form, NodeScope, RENDERED_BYTES_MAX, RenderError, Scope,

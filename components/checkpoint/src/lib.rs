@@ -35,9 +35,19 @@ async fn route(request: Request) -> Result<Reply, Problem> {
 
 async fn list(head: &Parts) -> Result<Reply, Problem> {
     allow(head, &[Method::GET])?;
-    let query = Query::parse(head, &["status", "execution_id", "limit", "cursor"])?;
+    let known = [
+        "status",
+        "execution_id",
+        "workflow_id",
+        "reviewer",
+        "limit",
+        "cursor",
+    ];
+    let query = Query::parse(head, &known)?;
     let filter = Filter {
         execution_id: query.id("execution_id")?,
+        workflow_id: query.id("workflow_id")?,
+        reviewer: query.text("reviewer").map(str::to_owned),
         status: query.choice("status", &checkpoint::STATUSES, checkpoint::status_name)?,
     };
     let page = checkpoints::list(caller(&head.headers)?, filter, query.page()?).await?;

@@ -67,7 +67,8 @@ fn decision(action: &str, edited: Option<&str>) -> Result<Decision, Violation> {
 }
 
 /// The reply with a checkpoint: `{checkpoint_id, execution_id, workflow_id, node, position, status,
-/// title, instructions, proposed, edited, notes, resolved_by, created_at, resolved_at}`.
+/// title, instructions, reviewers, allow_starter, proposed, edited, notes, resolved_by, created_at,
+/// resolved_at}`.
 pub fn shown(checkpoint: &Checkpoint) -> Reply {
     let bytes = checkpoint.proposed.len() + checkpoint.edited.as_ref().map_or(0, String::len);
     let text = json::object_sized(bytes, |object| write_checkpoint(object, checkpoint));
@@ -105,6 +106,8 @@ fn write_checkpoint(object: &mut Object, checkpoint: &Checkpoint) {
     object.field("status", status_name(checkpoint.status));
     object.field("title", &checkpoint.title);
     object.field("instructions", &checkpoint.instructions);
+    object.field("reviewers", &checkpoint.reviewers);
+    object.field("allow_starter", checkpoint.allow_starter);
     object.document("proposed", &checkpoint.proposed);
     object.optional_document("edited", checkpoint.edited.as_deref());
     object.field("notes", &checkpoint.notes);
@@ -192,6 +195,8 @@ mod tests {
             status: CheckpointStatus::Edited,
             title: "Check".to_owned(),
             instructions: None,
+            reviewers: vec!["ann".to_owned(), "group:it".to_owned()],
+            allow_starter: false,
             proposed: "{}".to_owned(),
             edited: Some("[1]".to_owned()),
             notes: None,
@@ -203,7 +208,8 @@ mod tests {
             value(reply),
             json!({
                 "checkpoint_id": "c", "execution_id": "e", "workflow_id": "w", "node": "n",
-                "position": "before", "status": "edited", "title": "Check", "instructions": null, "proposed": {},
+                "position": "before", "status": "edited", "title": "Check", "instructions": null,
+                "reviewers": ["ann", "group:it"], "allow_starter": false, "proposed": {},
                 "edited": [1], "notes": null, "resolved_by": "me", "created_at": "t1",
                 "resolved_at": "t2",
             })

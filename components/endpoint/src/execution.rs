@@ -211,6 +211,9 @@ pub fn shown(execution: &Execution) -> Reply {
         object.optional_document("output", execution.output.as_deref());
         object.objects("nodes", &execution.nodes, write_node);
         object.field("last_event", execution.last_event);
+        if let Some(name) = &execution.started_by {
+            object.field("started_by", name);
+        }
         if let Some(of) = &execution.rerun_of {
             object.field("rerun_of", of);
         }

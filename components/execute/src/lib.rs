@@ -3,8 +3,8 @@
 use phasewright_endpoint::{
     Problem, Reply,
     bindings::{
-        executions::{self, Action, Summary},
-        types::Caller,
+        executions::{self, Action, Execution, Summary},
+        types::{Caller, Error},
     },
     execution::{self, bulk},
     request::{
@@ -87,19 +87,27 @@ async fn answer(
     (summary, is_new): (Summary, bool),
     wait: Option<u32>,
 ) -> Result<Reply, Problem> {
-    match wait {
-        Some(seconds) => wait_for(caller, summary.id, seconds).await,
-        None if is_new => execution::started(StatusCode::ACCEPTED, &summary),
-        None => execution::started(StatusCode::OK, &summary),
+    if let Some(seconds) = wait {
+        match executions::wait(caller, summary.id.clone(), seconds * 1_000).await {
+            Ok(execution) => return waited(&execution, seconds),
+            // Who may start but not read has started one, and hears of that at least.
+            Err(Error::Forbidden(_)) => {}
+            Err(error) => return Err(error.into()),
+        }
     }
+    let status = if is_new {
+        StatusCode::ACCEPTED
+    } else {
+        StatusCode::OK
+    };
+    execution::started(status, &summary)
 }
 
-/// Answers with the whole execution if it is over within the time, otherwise with where it stands.
-async fn wait_for(caller: Caller, id: String, seconds: u32) -> Result<Reply, Problem> {
-    let execution = executions::wait(caller, id, seconds * 1_000).await?;
+/// Answers with the whole execution if it is over by now, otherwise with where it stands.
+fn waited(execution: &Execution, seconds: u32) -> Result<Reply, Problem> {
     let summary = &execution.summary;
     let mut reply = if execution::is_over(summary.status) {
-        let mut reply = execution::shown(&execution);
+        let mut reply = execution::shown(execution);
         execution::set_location(&mut reply, summary)?;
         reply
     } else {

@@ -24,6 +24,12 @@ enum Command {
         /// Only of this execution
         #[arg(long, value_name = "ID")]
         execution: Option<String>,
+        /// Only of this workflow
+        #[arg(long, value_name = "ID")]
+        workflow: Option<String>,
+        /// Only what this one could decide now; `me` for whoever has the token
+        #[arg(long, value_name = "NAME")]
+        reviewer: Option<String>,
         /// At most this many
         #[arg(long, default_value_t = 50)]
         limit: u32,
@@ -71,12 +77,19 @@ impl Checkpoints {
             Command::List {
                 status,
                 execution,
+                workflow,
+                reviewer,
                 limit,
                 cursor,
                 client,
             } => {
                 let mut query = vec![("status", status.clone()), ("limit", limit.to_string())];
-                let optional = [("execution_id", execution), ("cursor", cursor)];
+                let optional = [
+                    ("execution_id", execution),
+                    ("workflow_id", workflow),
+                    ("reviewer", reviewer),
+                    ("cursor", cursor),
+                ];
                 query.extend(
                     optional
                         .into_iter()

@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use clap::Args;
 use serde_json::Value;
-use ureq::Agent;
+use ureq::{Agent, RequestBuilder};
 
 /// Which host to ask, and how to show what it says.
 #[derive(Debug, Args)]
@@ -18,6 +18,15 @@ pub(super) struct Client {
         default_value = "http://127.0.0.1:8080"
     )]
     server: String,
+    /// Bearer token, for a host that needs one; from the environment, nobody sees it in a list of
+    /// processes
+    #[arg(
+        long,
+        value_name = "TOKEN",
+        env = "PHASEWRIGHT_TOKEN",
+        hide_env_values = true
+    )]
+    token: Option<String>,
     /// Print JSON, as the host answers it
     #[arg(long)]
     pub(super) json: bool,
@@ -26,7 +35,7 @@ pub(super) struct Client {
 impl Client {
     /// GET, with these query parameters.
     pub(super) fn get(&self, path: &[&str], query: &[(&str, String)]) -> Result<Value> {
-        let mut request = agent().get(self.url(path));
+        let mut request = self.authorised(agent().get(self.url(path)));
         for (name, value) in query {
             request = request.query(*name, value);
         }
@@ -35,7 +44,7 @@ impl Client {
 
     /// POST a JSON body.
     pub(super) fn post(&self, path: &[&str], body: &Value) -> Result<Value> {
-        self.read(agent().post(self.url(path)).send_json(body))
+        self.post_with(path, &[], body)
     }
 
     /// The same, with these query parameters.
@@ -45,11 +54,18 @@ impl Client {
         query: &[(&str, String)],
         body: &Value,
     ) -> Result<Value> {
-        let mut request = agent().post(self.url(path));
+        let mut request = self.authorised(agent().post(self.url(path)));
         for (name, value) in query {
             request = request.query(*name, value);
         }
         self.read(request.send_json(body))
+    }
+
+    fn authorised<Any>(&self, request: RequestBuilder<Any>) -> RequestBuilder<Any> {
+        match &self.token {
+            Some(token) => request.header("authorization", format!("Bearer {token}")),
+            None => request,
+        }
     }
 
     fn url(&self, path: &[&str]) -> String {

@@ -17,6 +17,7 @@ use serde_json::{Value, json};
 
 use super::{PhaseArgs, show};
 use crate::{
+    access::Access,
     app::{App, Config},
     contract::{Caller, Engine, Error, Execution, ExecutionStatus, StartRequest},
     executor::Hosting,
@@ -62,6 +63,7 @@ impl Run {
             hosting: Hosting::default(),
             phases: self.phases.folders.clone(),
             evaluator: self.phases.evaluator.clone(),
+            access: Access::Open,
         };
         let mut app = App::open(config).await?;
         app.recover();

@@ -1,14 +1,25 @@
 //! `phasewright serve`
 
-use std::{io::Write, path::PathBuf, process::ExitCode, sync::Arc, time::Duration};
+use std::{
+    io::Write,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    process::ExitCode,
+    sync::Arc,
+    time::Duration,
+};
 
 use anyhow::{Context, Result};
 use clap::Args;
-use tokio::signal::unix::{SignalKind, signal};
-use tracing::info;
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    task::JoinHandle,
+};
+use tracing::{info, warn};
 
 use super::{DatabaseArgs, PhaseArgs};
 use crate::{
+    access::{Access, Tokens},
     app::{App, Config},
     contract::Engine,
     endpoints::{self, Endpoints, Manifest},
@@ -57,6 +68,10 @@ pub(super) struct Serve {
         value_parser = keep
     )]
     keep_days: Keep,
+    /// TOML file with the digests of bearer tokens and what each is good for, read again when it
+    /// changes; without one, anybody may do anything. `phasewright token` makes entries for it
+    #[arg(long, value_name = "FILE", env = "PHASEWRIGHT_TOKENS")]
+    tokens: Option<PathBuf>,
     #[command(flatten)]
     phases: PhaseArgs,
 }
@@ -64,7 +79,9 @@ pub(super) struct Serve {
 impl Serve {
     pub(super) async fn run(self) -> Result<ExitCode> {
         let manifest = Manifest::read(&self.app).context("failed to read the application")?;
+        let access = access(self.tokens.as_deref())?;
         let config = Config {
+            access: access.clone(),
             database: self.database.url,
             hosting: Hosting {
                 lease: Duration::from_secs(self.lease_seconds),
@@ -89,6 +106,7 @@ impl Serve {
         )
         .await;
         let server = server.with_context(|| format!("failed to listen on {}", self.listen))?;
+        let tokens = watch(access, server.address());
         // Only now, when nothing can fail any more: what is begun is better not interrupted at once.
         app.recover();
         // The one line on standard output; whoever started this process waits for it.
@@ -96,8 +114,36 @@ impl Serve {
         std::io::stdout().flush()?;
         server.serve(stop_signal()?).await;
         info!("stopping");
+        if let Some(tokens) = tokens {
+            tokens.abort();
+        }
         app.stop().await;
         Ok(ExitCode::SUCCESS)
+    }
+}
+
+fn access(tokens: Option<&Path>) -> Result<Access> {
+    let Some(file) = tokens else {
+        return Ok(Access::Open);
+    };
+    let tokens = Tokens::open(file).context("failed to read the tokens")?;
+    info!(identities = tokens.count(), "calls need bearer tokens");
+    Ok(Access::Tokens(Arc::new(tokens)))
+}
+
+/// Sees to it that changes of the file count; says so when nobody needs a token.
+fn watch(access: Access, address: SocketAddr) -> Option<JoinHandle<()>> {
+    match access {
+        Access::Tokens(tokens) => Some(tokio::spawn(tokens.watch())),
+        Access::Open => {
+            if !address.ip().to_canonical().is_loopback() {
+                warn!(
+                    %address,
+                    "whoever reaches this address may do anything; --tokens says who may do what"
+                );
+            }
+            None
+        }
     }
 }
 

@@ -28,6 +28,9 @@ pub enum CommandError {
     /// The same, said by the host that runs it.
     #[error("{0}")]
     RefusedElsewhere(String),
+    /// Whoever asked may not, said by the host that runs it.
+    #[error("{0}")]
+    DeniedElsewhere(String),
     /// Another host runs the execution.
     #[error("execution is run by another host")]
     Elsewhere,

@@ -88,6 +88,8 @@ fn opened(execution: &Execution, node: &NodeId, recorded: &Recorded) -> Option<C
         position: spec.position,
         title: spec.title.clone(),
         instructions: spec.instructions.clone(),
+        audience: spec.audience.clone(),
+        started_by: execution.origin.started_by.clone(),
         proposed: proposed.clone(),
         created_at: recorded.at,
         state: CheckpointState::Pending,

@@ -95,7 +95,11 @@ impl Shared {
                 let summary = self.store.queries().execution(execution).await?;
                 summary.ok_or(CommandError::NotFound(execution))
             }
-            Answer::Refused { reason } => Err(CommandError::RefusedElsewhere(reason)),
+            Answer::Refused {
+                reason,
+                is_denied: true,
+            } => Err(CommandError::DeniedElsewhere(reason)),
+            Answer::Refused { reason, .. } => Err(CommandError::RefusedElsewhere(reason)),
         }
     }
 

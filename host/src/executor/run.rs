@@ -29,7 +29,8 @@ use crate::{
     plugin::Produced,
     store::{Answer as SignalAnswer, HostId, StartKey, Summary},
     workflow::{
-        ArtifactRef, Command, Digest, Execution, Failure, Input, Json, NodeIndex, Prepared, Step,
+        ArtifactRef, Command, Digest, Execution, Failure, Input, Json, NodeIndex, Prepared,
+        Refusal, Step,
     },
 };
 use durable::{Answer, Beside};
@@ -247,6 +248,7 @@ impl Run {
             Ok(_) => SignalAnswer::Done,
             Err(refusal) => SignalAnswer::Refused {
                 reason: refusal.to_string(),
+                is_denied: matches!(refusal, Refusal::Denied(_)),
             },
         };
         self.answer(move |committed| {

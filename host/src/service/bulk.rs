@@ -4,7 +4,7 @@ use futures::{StreamExt, stream};
 use serde_json::Value;
 
 use super::{
-    Service,
+    Asking, Service,
     executions::{cancelling, pausing},
     problems::invalid,
     start::keyed,
@@ -12,8 +12,7 @@ use super::{
 };
 use crate::{
     contract::{
-        Action, Caller, Error, ExecutionFilter, Outcome, Outcomes, PageRequest, RerunRequest,
-        Summary,
+        Action, Error, ExecutionFilter, Outcome, Outcomes, PageRequest, RerunRequest, Summary,
     },
     executor::CommandError,
     store,
@@ -36,23 +35,23 @@ pub(super) enum Manner {
 impl Service {
     pub(super) async fn apply(
         &self,
-        caller: Caller,
+        asking: &Asking,
         action: &Action,
         filter: ExecutionFilter,
-        page: PageRequest,
+        page: &PageRequest,
         manner: Manner,
     ) -> Result<Outcomes, Error> {
         check_not_empty(&filter)?;
-        check(action, &caller)?;
+        check(action, asking)?;
         let at_a_time = match action {
             // What each takes over passes through memory.
             Action::Rerun(_) => 1,
             _ => STEERED_AT_A_TIME,
         };
-        let (found, next) = self.found(filter, &page).await?;
+        let (found, next) = self.found(filter, page).await?;
         let one = async |summary: store::Summary| Outcome {
             execution_id: summary.id.to_string(),
-            result: self.apply_to(&caller, action, &summary, manner).await,
+            result: self.apply_to(asking, action, &summary, manner).await,
         };
         let items = stream::iter(found).map(one).buffered(at_a_time);
         Ok(Outcomes {
@@ -63,16 +62,18 @@ impl Service {
 
     async fn apply_to(
         &self,
-        caller: &Caller,
+        asking: &Asking,
         action: &Action,
         summary: &store::Summary,
         manner: Manner,
     ) -> Result<Summary, Error> {
         let command = match action {
-            Action::Cancel(reason) => cancelling(reason)?,
-            Action::Pause(reason) => pausing(caller, reason)?,
-            Action::Resume => self.resuming(caller, summary).await?,
-            Action::Rerun(request) => return self.rerun_one(request, summary, manner).await,
+            Action::Cancel(reason) => cancelling(asking, reason)?,
+            Action::Pause(reason) => pausing(asking, reason)?,
+            Action::Resume => self.resuming(asking, summary).await?,
+            Action::Rerun(request) => {
+                return self.rerun_one(asking, request, summary, manner).await;
+            }
         };
         match manner {
             Manner::Real => {
@@ -98,6 +99,7 @@ impl Service {
 
     async fn rerun_one(
         &self,
+        asking: &Asking,
         request: &RerunRequest,
         summary: &store::Summary,
         manner: Manner,
@@ -109,7 +111,7 @@ impl Service {
             ..request.clone()
         };
         match manner {
-            Manner::Real => Ok(self.rerun(&id, &request).await?.0),
+            Manner::Real => Ok(self.rerun(asking, &id, &request).await?.0),
             Manner::Dry => {
                 self.plan_rerun(&id, &request).await?;
                 Ok(views::summary(summary))
@@ -136,10 +138,10 @@ fn check_not_empty(filter: &ExecutionFilter) -> Result<(), Error> {
 }
 
 /// What is wrong with one is wrong with all.
-fn check(action: &Action, caller: &Caller) -> Result<(), Error> {
+fn check(action: &Action, asking: &Asking) -> Result<(), Error> {
     match action {
-        Action::Cancel(reason) => cancelling(reason).map(|_| ()),
-        Action::Pause(reason) => pausing(caller, reason).map(|_| ()),
+        Action::Cancel(reason) => cancelling(asking, reason).map(|_| ()),
+        Action::Pause(reason) => pausing(asking, reason).map(|_| ()),
         Action::Resume => Ok(()),
         Action::Rerun(request) => {
             keyed(request.idempotency_key.as_deref(), Value::Null).map(|_| ())

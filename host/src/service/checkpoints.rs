@@ -1,15 +1,18 @@
 //! Checkpoints: the inbox, and decisions.
 
+use std::sync::Arc;
+
 use serde_json::Value;
 
 use super::{
-    Service, parameters,
+    Asking, Service, asking, parameters,
     problems::{internal, invalid},
     views,
 };
 use crate::{
+    access::{Access, Identity, ME, Scope},
     contract::{
-        Caller, Checkpoint, CheckpointFilter as Filter, CheckpointPage, Decision as Wish, Error,
+        Checkpoint, CheckpointFilter as Filter, CheckpointPage, Decision as Wish, Error,
         PageRequest, Violation,
     },
     executor::CommandError,
@@ -34,6 +37,7 @@ impl Service {
 
     pub(super) async fn checkpoints(
         &self,
+        asking: &Asking,
         filter: Filter,
         page: PageRequest,
     ) -> Result<CheckpointPage, Error> {
@@ -41,11 +45,28 @@ impl Service {
         let execution = execution
             .map(|id| parameters::parsed("/execution_id", id))
             .transpose()?;
+        let workflow = filter.workflow_id.as_deref();
+        let workflow = workflow
+            .map(|id| parameters::parsed("/workflow_id", id))
+            .transpose()?;
+        let keys = parameters::page_with(&page, read_cursor)?;
+        let mut decider = None;
+        if let Some(name) = &filter.reviewer {
+            let identity = self.reviewer(asking, name)?;
+            if !identity.has(&Scope::Review) {
+                return Ok(CheckpointPage {
+                    items: Vec::new(),
+                    next: None,
+                });
+            }
+            decider = Some(asking::decider(&identity));
+        }
         let filter = CheckpointFilter {
             execution,
+            workflow,
+            decider,
             status: filter.status.map(views::to_checkpoint_status),
         };
-        let keys = parameters::page_with(&page, read_cursor)?;
         let mut rows = self.store.queries().checkpoints(filter, keys).await?;
         let next = parameters::cut(&mut rows, &page, |last| {
             format!("{}.{}", last.created_at.0, last.id)
@@ -59,7 +80,7 @@ impl Service {
     /// Deciding the same way twice gives the same checkpoint; deciding differently is a conflict.
     pub(super) async fn resolve(
         &self,
-        caller: Caller,
+        asking: &Asking,
         id: &str,
         wish: Wish,
         notes: Option<String>,
@@ -76,6 +97,11 @@ impl Service {
         }
         let decision = decision(&wish)?;
         let row = self.checkpoint_row(id).await?;
+        let decider = asking.decider();
+        // Who may not decide learns nothing else. The execution asks again when it takes the
+        // decision.
+        let admitted = (row.audience).admit(row.started_by.as_ref(), decider.as_ref());
+        admitted.map_err(|denial| Error::Forbidden(denial.to_string()))?;
         if matches!(row.state, CheckpointState::Closed { .. }) {
             return stands(&row, &decision);
         }
@@ -86,7 +112,8 @@ impl Service {
             checkpoint: id,
             decision: decision.clone(),
             notes,
-            by: Some(caller.address),
+            by: Some(asking.shown()),
+            decider,
         };
         match self.executor.command(row.execution, command).await {
             Ok(_) => Ok(views::checkpoint(&self.checkpoint_row(id).await?)),
@@ -97,6 +124,21 @@ impl Service {
             ) => stands(&self.checkpoint_row(id).await?, &decision),
             Err(error) => Err(error.into()),
         }
+    }
+
+    /// Whom a name means.
+    fn reviewer(&self, asking: &Asking, name: &str) -> Result<Arc<Identity>, Error> {
+        let wrong = |message: &str| invalid("/reviewer", message);
+        let Access::Tokens(tokens) = &self.access else {
+            return Err(wrong(
+                "is nobody: this host knows nobody by name; start it with --tokens",
+            ));
+        };
+        let identity = match (name, asking.identity()) {
+            (ME, Some(identity)) => Some(identity),
+            _ => name.parse().ok().and_then(|name| tokens.named(&name)),
+        };
+        identity.ok_or_else(|| wrong("is not the name of a token of this host"))
     }
 
     async fn checkpoint_row(&self, id: CheckpointId) -> Result<CheckpointRow, Error> {

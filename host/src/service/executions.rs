@@ -4,9 +4,9 @@ use std::{sync::Arc, time::Duration};
 
 use uuid::Builder;
 
-use super::{Service, library::Library, parameters, views};
+use super::{Asking, Service, library::Library, parameters, views};
 use crate::{
-    contract::{self, Caller, Error, ExecutionPage, PageRequest, Summary},
+    contract::{self, Error, ExecutionPage, PageRequest, Summary},
     executor::Definitions,
     store::{self, ExecutionFilter, Page, Store, StoreError},
     workflow::{Command, Execution, ExecutionId, Timestamp, Version, WorkflowId},
@@ -72,37 +72,42 @@ impl Service {
         Ok((rows, next))
     }
 
-    pub(super) async fn cancel(&self, id: &str, reason: &str) -> Result<Summary, Error> {
-        self.steer(id, cancelling(reason)?).await
+    pub(super) async fn cancel(
+        &self,
+        asking: &Asking,
+        id: &str,
+        reason: &str,
+    ) -> Result<Summary, Error> {
+        self.steer(id, cancelling(asking, reason)?).await
     }
 
     pub(super) async fn pause(
         &self,
-        caller: &Caller,
+        asking: &Asking,
         id: &str,
         reason: &str,
     ) -> Result<Summary, Error> {
-        self.steer(id, pausing(caller, reason)?).await
+        self.steer(id, pausing(asking, reason)?).await
     }
 
-    pub(super) async fn resume(&self, caller: &Caller, id: &str) -> Result<Summary, Error> {
+    pub(super) async fn resume(&self, asking: &Asking, id: &str) -> Result<Summary, Error> {
         let found: ExecutionId = parameters::id("execution", id)?;
         let summary = self.store.queries().execution(found).await?;
         let summary = summary.ok_or_else(|| not_found(found))?;
-        self.steer(id, self.resuming(caller, &summary).await?).await
+        self.steer(id, self.resuming(asking, &summary).await?).await
     }
 
     /// What is asked of an execution that is to go on.
     pub(super) async fn resuming(
         &self,
-        caller: &Caller,
+        asking: &Asking,
         summary: &store::Summary,
     ) -> Result<Command, Error> {
         let library = &self.library;
         let definition = library.definition(&summary.workflow, summary.definition);
         Ok(Command::Resume {
             timeout: definition.await?.timeout,
-            by: Some(caller.address.clone()),
+            by: Some(asking.shown()),
         })
     }
 
@@ -178,17 +183,18 @@ fn roughly_at(time: Timestamp) -> ExecutionId {
 }
 
 /// What is asked of an execution that is to end.
-pub(super) fn cancelling(reason: &str) -> Result<Command, Error> {
+pub(super) fn cancelling(asking: &Asking, reason: &str) -> Result<Command, Error> {
     Ok(Command::Cancel {
         reason: checked(reason, "cancelled by a client")?,
+        by: Some(asking.shown()),
     })
 }
 
 /// What is asked of an execution that is to be held.
-pub(super) fn pausing(caller: &Caller, reason: &str) -> Result<Command, Error> {
+pub(super) fn pausing(asking: &Asking, reason: &str) -> Result<Command, Error> {
     Ok(Command::Pause {
         reason: checked(reason, "paused by a client")?,
-        by: Some(caller.address.clone()),
+        by: Some(asking.shown()),
     })
 }
 

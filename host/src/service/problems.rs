@@ -41,6 +41,10 @@ impl From<CommandError> for Error {
         match error {
             CommandError::NotFound(id) => Self::NotFound(format!("there is no execution {id}")),
             CommandError::Refused(workflow::Refusal::Illegal(flaw)) => internal(&flaw),
+            CommandError::Refused(workflow::Refusal::Denied(denial)) => {
+                Self::Forbidden(denial.to_string())
+            }
+            CommandError::DeniedElsewhere(reason) => Self::Forbidden(reason),
             CommandError::Refused(refusal) => Self::Conflict(refusal.to_string()),
             CommandError::RefusedElsewhere(reason) => Self::Conflict(reason),
             CommandError::Store(error) => error.into(),

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use serde_json::{Map, Value, json};
 
 use super::{
-    Service,
+    Asking, Service,
     executions::not_found,
     library::Entry,
     parameters,
@@ -44,6 +44,7 @@ struct Checked {
 impl Service {
     pub(super) async fn rerun(
         &self,
+        asking: &Asking,
         id: &str,
         request: &RerunRequest,
     ) -> Result<(Summary, bool), Error> {
@@ -69,6 +70,7 @@ impl Service {
             context: old.origin.context.clone(),
             input: Value::Object(checked.input).into(),
             phases: checked.phases,
+            by: asking.name(),
         };
         let new = NewExecution {
             id: Self::new_execution_id(),

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
-use super::{Service, library::Entry, parameters, problems::invalid, views};
+use super::{Asking, Service, library::Entry, parameters, problems::invalid, views};
 use crate::{
     contract::{Error, StartRequest, Summary, Violation},
     executor::{NewExecution, Started},
@@ -19,7 +19,11 @@ const KEY_BYTES_MAX: usize = 128;
 pub(super) const TIMEOUT_MS_MAX: u64 = 31_536_000_000;
 
 impl Service {
-    pub(super) async fn start(&self, request: StartRequest) -> Result<(Summary, bool), Error> {
+    pub(super) async fn start(
+        &self,
+        asking: &Asking,
+        request: StartRequest,
+    ) -> Result<(Summary, bool), Error> {
         let workflow: WorkflowId = parameters::id("workflow", &request.workflow_id)?;
         let entry = self
             .library
@@ -42,6 +46,7 @@ impl Service {
             context: Value::Object(context).into(),
             deadline: self.clock.now().after(timeout),
             phases,
+            by: asking.name(),
         };
         let new = NewExecution {
             id: Self::new_execution_id(),

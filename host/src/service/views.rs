@@ -39,6 +39,7 @@ pub(super) fn execution(execution: &Execution) -> contract::Execution {
             .collect(),
         last_event: execution.version,
         rerun_of: execution.origin.rerun_of.map(|of| of.to_string()),
+        started_by: (execution.origin.started_by.as_ref()).map(ToString::to_string),
     }
 }
 
@@ -165,6 +166,8 @@ pub(super) fn checkpoint(row: &CheckpointRow) -> contract::Checkpoint {
         status: checkpoint_status(&row.state),
         title: row.title.clone(),
         instructions: row.instructions.clone(),
+        reviewers: (row.audience.reviewers.iter().map(ToString::to_string)).collect(),
+        allow_starter: row.audience.allow_starter,
         proposed: text(&row.proposed),
         edited,
         notes,

@@ -90,6 +90,9 @@ pub enum Answer {
     Refused {
         /// For people.
         reason: String,
+        /// Is it that whoever asked may not?
+        #[serde(default)]
+        is_denied: bool,
     },
 }
 

@@ -21,8 +21,8 @@ pub(super) use signal::{SignalRow, decode_answer, encode_answer, encode_command}
 
 use super::{Keyed, StoreError, StoredDefinition, Summary};
 use crate::workflow::{
-    ArtifactRef, CheckpointId, Decision, Digest, Event, ExecutionId, Failure, Json, Level, NodeId,
-    PhaseName, Recorded, Timestamp, Version, WorkflowId,
+    ArtifactRef, CheckpointId, Decision, Digest, Event, ExecutionId, Failure, IdentityName, Json,
+    Level, NodeId, PhaseName, Recorded, Timestamp, Version, WorkflowId,
 };
 
 /// Version of the payloads that this program writes.
@@ -106,6 +106,7 @@ payloads! {
         context: Json,
         deadline: Timestamp,
         phases: BTreeMap<PhaseName, Digest>,
+        by: Option<IdentityName>,
     }
     "rerun_begun" RerunBegun of execution { of: ExecutionId }
     "node_taken" NodeTaken of node {
@@ -116,9 +117,12 @@ payloads! {
     }
     "execution_completed" ExecutionCompleted of execution { output: Json }
     "execution_failed" ExecutionFailed of execution { error: Failure }
-    "execution_cancelled" ExecutionCancelled of execution { reason: String }
+    "execution_cancelled" ExecutionCancelled of execution { reason: String, by: Option<String> }
     "execution_timed_out" ExecutionTimedOut of execution {}
-    "execution_resumed" ExecutionResumed of execution { deadline: Timestamp }
+    "execution_resumed" ExecutionResumed of execution {
+        deadline: Timestamp,
+        by: Option<String>,
+    }
     "execution_paused" ExecutionPaused of execution { reason: String, by: Option<String> }
     "execution_unpaused" ExecutionUnpaused of execution { by: Option<String> }
     "fan_out_expanded" FanOutExpanded of node { items: Vec<Json> }

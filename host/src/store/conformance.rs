@@ -55,6 +55,7 @@ macro_rules! conformance {
             owners::what_a_lost_host_had_is_free_and_counts_a_crash,
             lists::executions_are_listed_newest_first,
             lists::checkpoints_are_listed_newest_first,
+            lists::checkpoints_are_listed_by_who_may_decide_and_of_what,
             lists::a_checkpoint_changes_its_state,
             lists::blobs_are_found_by_digest,
             definitions::a_change_is_the_next_version,

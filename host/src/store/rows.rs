@@ -2,8 +2,8 @@
 
 use super::codec::plain;
 use crate::workflow::{
-    CheckpointId, ExecutionId, ExecutionStatus, Json, NodeId, Position, Timestamp, Version,
-    WorkflowId,
+    Audience, CheckpointId, Decider, ExecutionId, ExecutionStatus, IdentityName, Json, NodeId,
+    Position, Reviewer, Timestamp, Version, WorkflowId,
 };
 
 /// The summary row of an execution.
@@ -73,12 +73,82 @@ pub struct CheckpointRow {
     pub title: String,
     /// How to decide.
     pub instructions: Option<String>,
+    /// Who may decide.
+    pub audience: Audience,
+    /// Who started the execution, if anybody knows.
+    pub started_by: Option<IdentityName>,
     /// What the node is to run with, or what it produced.
     pub proposed: Json,
     /// When it was opened.
     pub created_at: Timestamp,
     /// Open, or how it was closed.
     pub state: CheckpointState,
+}
+
+impl CheckpointRow {
+    /// Under which reviewers somebody looks for it who wants to decide: none unless it is
+    /// pending, and none when nobody may. The same rule as [`Audience::admit`].
+    pub(super) fn awaited(&self) -> Vec<String> {
+        let is_for_nobody = !self.audience.allow_starter && self.started_by.is_none();
+        if is_for_nobody || !matches!(self.state, CheckpointState::Pending) {
+            return Vec::new();
+        }
+        if self.audience.reviewers.is_empty() {
+            return vec![ANYBODY.to_owned()];
+        }
+        let reviewers = self.audience.reviewers.iter();
+        reviewers.map(ToString::to_string).collect()
+    }
+
+    /// Who may not decide whatever reviewer they are.
+    pub(super) fn barred(&self) -> Option<&str> {
+        let starter = self.started_by.as_ref().map(IdentityName::as_str);
+        starter.filter(|_| !self.audience.allow_starter)
+    }
+}
+
+/// The reviewer of what anybody may decide; no name has this character.
+const ANYBODY: &str = "*";
+
+/// What gives checkpoints, by what a filter asks for.
+pub(super) struct CheckpointLists<List> {
+    pub(super) all: List,
+    pub(super) in_status: List,
+    pub(super) of_workflow: List,
+    pub(super) of_workflow_in_status: List,
+    /// The filter's other conditions may be given, too.
+    pub(super) of_execution: List,
+    /// Likewise, but for the status.
+    pub(super) of_decider: List,
+}
+
+impl CheckpointFilter {
+    /// The list to ask; none when nothing can be in it.
+    pub(super) fn choose<List: Copy>(&self, lists: &CheckpointLists<List>) -> Option<List> {
+        if self.decider.is_some() {
+            let is_pending = |status| status == CheckpointStatus::Pending;
+            return self
+                .status
+                .is_none_or(is_pending)
+                .then_some(lists.of_decider);
+        }
+        Some(match (self.execution, &self.workflow, self.status) {
+            (Some(_), ..) => lists.of_execution,
+            (None, Some(_), Some(_)) => lists.of_workflow_in_status,
+            (None, Some(_), None) => lists.of_workflow,
+            (None, None, Some(_)) => lists.in_status,
+            (None, None, None) => lists.all,
+        })
+    }
+
+    /// What [`CheckpointRow::awaited`] may give for the decider.
+    pub(super) fn reviewers(decider: &Decider) -> Vec<String> {
+        let groups = decider.groups.iter().cloned().map(Reviewer::Group);
+        let mut reviewers: Vec<_> = groups.map(|group| group.to_string()).collect();
+        reviewers.push(decider.name.to_string());
+        reviewers.push(ANYBODY.to_owned());
+        reviewers
+    }
 }
 
 /// Where a checkpoint stands.
@@ -119,6 +189,10 @@ pub enum CheckpointOutcome {
 pub struct CheckpointFilter {
     /// Of this execution only.
     pub execution: Option<ExecutionId>,
+    /// Of this workflow only.
+    pub workflow: Option<WorkflowId>,
+    /// Only what this one could decide now: those that are pending and let them.
+    pub decider: Option<Decider>,
     /// In this status only: `pending`, `approved`, `edited`, `rejected`, `expired` or `cancelled`.
     pub status: Option<CheckpointStatus>,
 }

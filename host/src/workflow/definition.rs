@@ -1,5 +1,6 @@
 //! Definitions: workflow documents, read and checked once.
 
+mod checkpoint;
 mod draft;
 mod fields;
 mod link;
@@ -15,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{
-    Json, NodeId, PhaseName, WorkflowId,
+    Audience, Json, NodeId, PhaseName, WorkflowId,
     template::{Expression, Template},
 };
 
@@ -30,6 +31,9 @@ pub const ITEMS_MAX: usize = 10_000;
 /// there may be attempts. A checkpoint that rejects when it expires would else go round until
 /// the deadline.
 pub const RERUNS_MAX: u32 = 99;
+
+/// Reviewers that a checkpoint names: each is an entry in the inbox. More are a group.
+pub const REVIEWERS_MAX: usize = 50;
 
 /// A workflow document that is known to be acyclic, linked and within limits.
 /// A value of this type cannot be wrong; [`Draft`] is the way to one.
@@ -211,6 +215,8 @@ pub struct Checkpoint {
     pub expires_after: Option<Duration>,
     /// What happens when nobody decides in time.
     pub on_expiry: OnExpiry,
+    /// Who may decide.
+    pub audience: Audience,
 }
 
 /// On what somebody decides at a checkpoint.

@@ -5,7 +5,10 @@ use std::{collections::BTreeMap, fmt, sync::Arc};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{CheckpointId, Digest, ExecutionId, NodeId, PhaseName, Timestamp, Version, WorkflowId};
+use super::{
+    CheckpointId, Digest, ExecutionId, IdentityName, NodeId, PhaseName, Timestamp, Version,
+    WorkflowId,
+};
 
 /// A JSON document that is shared rather than copied.
 pub type Json = Arc<Value>;
@@ -42,6 +45,9 @@ pub enum Event {
         deadline: Timestamp,
         /// The component that each phase name means to this execution.
         phases: BTreeMap<PhaseName, Digest>,
+        /// Who started it, also as a rerun; none when their host knew nobody by name.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        by: Option<IdentityName>,
     },
     /// The execution is a rerun of another; what it takes over from there follows.
     RerunBegun { of: ExecutionId },
@@ -63,11 +69,19 @@ pub enum Event {
     /// A node failed, or the output could not be made.
     ExecutionFailed { error: Failure },
     /// Somebody asked for it.
-    ExecutionCancelled { reason: String },
+    ExecutionCancelled {
+        reason: String,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        by: Option<String>,
+    },
     /// The deadline passed.
     ExecutionTimedOut,
     /// A failed, cancelled or timed-out execution goes on from where it stopped.
-    ExecutionResumed { deadline: Timestamp },
+    ExecutionResumed {
+        deadline: Timestamp,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        by: Option<String>,
+    },
     /// Somebody holds it: nothing begins any more, what runs goes on to its end.
     ExecutionPaused {
         reason: String,

@@ -26,8 +26,8 @@ use std::{
 };
 
 use super::{
-    CheckpointId, Definition, Digest, ExecutionId, ExecutionStatus, Failure, Json, NodeId,
-    NodeIndex, NodeScope, PhaseName, Scope, Timestamp, Version,
+    CheckpointId, Definition, Digest, ExecutionId, ExecutionStatus, Failure, IdentityName, Json,
+    NodeId, NodeIndex, NodeScope, PhaseName, Scope, Timestamp, Version,
 };
 use tally::Tally;
 
@@ -75,6 +75,8 @@ pub struct Origin {
     pub phases: BTreeMap<PhaseName, Digest>,
     /// When it was created.
     pub at: Timestamp,
+    /// Who started it, if anybody knows.
+    pub started_by: Option<IdentityName>,
     /// What it is a rerun of.
     pub rerun_of: Option<ExecutionId>,
 }

@@ -17,6 +17,9 @@ pub enum IdError {
     /// Phase name.
     #[error("{0:?} is not a phase name: use 1 to {ID_BYTES_MAX} lower-case letters, digits or '-'")]
     Phase(String),
+    /// Name of an identity or a group.
+    #[error("{0:?} is not a name: use 1 to {ID_BYTES_MAX} letters, digits, '_', '-', '.' or '@'")]
+    Identity(String),
     /// Execution or checkpoint id.
     #[error("{0:?} is not a UUID")]
     Uuid(String),
@@ -98,6 +101,23 @@ name_type!(
     |byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-',
     IdError::Phase
 );
+name_type!(
+    /// Name of whoever calls: a person or a program.
+    IdentityName,
+    is_of_a_name,
+    IdError::Identity
+);
+name_type!(
+    /// Name of a group of identities.
+    GroupName,
+    is_of_a_name,
+    IdError::Identity
+);
+
+/// Addresses of mail are names, too. A colon would make one look like a group.
+fn is_of_a_name(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"_-.@".contains(&byte)
+}
 
 macro_rules! uuid_type {
     ($(#[$doc:meta])* $name:ident) => {
@@ -204,6 +224,8 @@ mod tests {
         }
         assert!("Csv".parse::<PhaseName>().is_err());
         assert!("csv-parse".parse::<PhaseName>().is_ok());
+        assert!("ann.lee@example.com".parse::<IdentityName>().is_ok());
+        assert!("group:finance".parse::<IdentityName>().is_err());
     }
 
     #[test]

@@ -18,13 +18,31 @@ pub struct Api {
     pub address: SocketAddr,
     /// How long an execution may take before the test gives up.
     pub patience: Duration,
+    /// The bearer token of whoever asks.
+    pub token: Option<&'static str>,
 }
 
 impl Api {
+    /// The same host, asked by whoever has this token.
+    pub fn with_token(self, token: &'static str) -> Self {
+        Self {
+            token: Some(token),
+            ..self
+        }
+    }
+
+    fn authorization(self) -> String {
+        let token = self
+            .token
+            .map(|token| format!("authorization: Bearer {token}\r\n"));
+        token.unwrap_or_default()
+    }
+
     /// `headers` end with `\r\n` each.
     pub async fn send(self, method: &str, path: &str, headers: &str, body: &[u8]) -> Reply {
         let mut client = Client::connect(self.address).await.unwrap();
-        let reply = client.request(method, path, headers, body).await;
+        let headers = self.authorization() + headers;
+        let reply = client.request(method, path, &headers, body).await;
         let reply = reply.unwrap_or_else(|error| panic!("{method} {path}: {error:#}"));
         contract().await.check(method, path, body, &reply);
         reply
@@ -207,9 +225,10 @@ impl Stream {
     async fn open(api: Api, execution: &str, after: u64) -> Self {
         let mut client = Client::connect(api.address).await.unwrap();
         let path = format!("/api/executions/{execution}/events");
+        let authorization = api.authorization();
         let head = format!(
             "GET {path} HTTP/1.1\r\nhost: test\r\naccept: text/event-stream\r\n\
-             last-event-id: {after}\r\n\r\n"
+             {authorization}last-event-id: {after}\r\n\r\n"
         );
         client.send(head.as_bytes()).await.unwrap();
         let head = client.head().await.unwrap();

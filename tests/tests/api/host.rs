@@ -118,6 +118,13 @@ impl Place {
         fs::remove_file(self.phase(name)).unwrap();
     }
 
+    /// Writes a file beside the database and says where it is.
+    pub fn write(&self, name: &str, text: &str) -> String {
+        let path = self.folder.path().join(name);
+        fs::write(&path, text).unwrap();
+        path.to_str().unwrap().to_owned()
+    }
+
     /// What its hosts logged so far.
     pub fn log(&self) -> String {
         fs::read_to_string(self.folder.path().join("host.log")).unwrap()
@@ -197,6 +204,7 @@ fn launch(folder: &Path, database: &str, options: &[&str], is_scratch: bool) -> 
         .arg(built_for_all("wasm32-wasip2/wasm/expression.wasm"))
         .current_dir(root())
         .env_remove("DATABASE_URL")
+        .env_remove("PHASEWRIGHT_TOKENS")
         .env(
             "SCRATCH",
             if is_scratch {
@@ -237,6 +245,7 @@ fn launch(folder: &Path, database: &str, options: &[&str], is_scratch: bool) -> 
         api: Api {
             address,
             patience: Duration::from_mins(1),
+            token: None,
         },
     }
 }

@@ -14,6 +14,7 @@ mod api;
 mod contract;
 mod journal;
 
+mod access;
 mod bulk;
 mod checkpoints;
 mod cluster;

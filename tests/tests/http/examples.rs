@@ -35,6 +35,7 @@ pub fn execution(id: &str) -> Result<Execution, Error> {
         nodes: Vec::new(),
         last_event: 3,
         rerun_of: None,
+        started_by: None,
     })
 }
 
@@ -77,6 +78,8 @@ pub fn checkpoint(id: &str, status: CheckpointStatus) -> Checkpoint {
         status,
         title: "Look".into(),
         instructions: None,
+        reviewers: Vec::new(),
+        allow_starter: true,
         proposed: "{}".into(),
         edited: None,
         notes: None,

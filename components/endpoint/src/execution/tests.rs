@@ -228,6 +228,7 @@ fn an_execution_shows_everything() {
         output: None,
         nodes: vec![node, item],
         last_event: 9,
+        started_by: Some("ann".to_owned()),
         rerun_of: Some("e0".to_owned()),
     });
     let length = reply.headers()[header::CONTENT_LENGTH]
@@ -242,6 +243,7 @@ fn an_execution_shows_everything() {
     assert_eq!(value["output"], json!(null));
     assert_eq!(value["last_event"], 9);
     assert_eq!(value["rerun_of"], "e0");
+    assert_eq!(value["started_by"], "ann");
     assert!(value["nodes"][0].get("taken_from").is_none());
     assert!(value["nodes"][0].get("item").is_none());
     assert_eq!(

@@ -6,7 +6,9 @@ use sqlx::FromRow;
 use super::{corrupt, decode_id, known, parse, unwritable};
 use crate::{
     store::{CheckpointOutcome, CheckpointRow, CheckpointState, CheckpointStatus, StoreError},
-    workflow::{CheckpointId, ExecutionId, Json, Position, Timestamp},
+    workflow::{
+        Audience, CheckpointId, ExecutionId, IdentityName, Json, Position, Reviewer, Timestamp,
+    },
 };
 
 /// A row of `checkpoints`.
@@ -32,6 +34,13 @@ struct CheckpointPayload {
     position: Position,
     title: String,
     instructions: Option<String>,
+    /// Not written, nor whether the starter may, where anybody may decide.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    reviewers: Vec<Reviewer>,
+    #[serde(default = "yes", skip_serializing_if = "is_yes")]
+    allow_starter: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    started_by: Option<IdentityName>,
     proposed: Json,
     /// The output that takes its place, when it was edited.
     edited: Option<Json>,
@@ -62,6 +71,9 @@ pub(in crate::store) fn encode_checkpoint(
         position: row.position,
         title: row.title.clone(),
         instructions: row.instructions.clone(),
+        reviewers: row.audience.reviewers.clone(),
+        allow_starter: row.audience.allow_starter,
+        started_by: row.started_by.clone(),
         proposed: row.proposed.clone(),
         edited,
         notes,
@@ -100,11 +112,25 @@ impl CheckpointColumns {
             position: payload.position,
             title: payload.title,
             instructions: payload.instructions,
+            audience: Audience {
+                reviewers: payload.reviewers,
+                allow_starter: payload.allow_starter,
+            },
+            started_by: payload.started_by,
             proposed: payload.proposed,
             created_at: Timestamp(self.created_at),
             state,
         })
     }
+}
+
+fn yes() -> bool {
+    true
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde wants it")]
+fn is_yes(flag: &bool) -> bool {
+    *flag
 }
 
 /// None while it is pending.

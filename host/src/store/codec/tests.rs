@@ -7,12 +7,12 @@ use serde_json::json;
 use super::*;
 use crate::{
     store::{
-        CheckpointOutcome,
+        Answer, CheckpointOutcome,
         conformance::examples::{
-            NOW, checkpoint, checkpoint_id, closed, document, every_event, execution,
+            NOW, audience, checkpoint, checkpoint_id, closed, document, every_event, execution,
         },
     },
-    workflow::Position,
+    workflow::{Audience, Position},
 };
 
 fn row_of(event: &Event) -> EventRow {
@@ -47,6 +47,35 @@ fn version_1_is_frozen() {
 }
 
 #[test]
+fn what_was_written_before_there_was_more_to_say_is_read() {
+    for (at, name) in [(0, "by"), (5, "by"), (7, "by")] {
+        let (event, ..) = &every_event()[at];
+        let row = row_of(event);
+        let mut payload: serde_json::Value = serde_json::from_str(&row.payload).unwrap();
+        let said = payload.as_object_mut().unwrap().shift_remove(name);
+        assert!(said.is_some(), "{}", row.kind);
+        let before = EventRow {
+            payload: payload.to_string(),
+            ..row
+        };
+        let read = before.decode(execution(1)).unwrap().event;
+        assert_ne!(read, *event);
+        let again: serde_json::Value = serde_json::from_str(&row_of(&read).payload).unwrap();
+        assert_eq!(again[name], json!(null));
+    }
+}
+
+#[test]
+fn a_refusal_of_an_earlier_host_is_no_denial() {
+    let answer = decode_answer(r#"{"answer":"refused","reason":"over"}"#).unwrap();
+    let expected = Answer::Refused {
+        reason: "over".into(),
+        is_denied: false,
+    };
+    assert_eq!(answer, expected);
+}
+
+#[test]
 fn a_checkpoint_is_frozen() {
     let mut row = closed(
         checkpoint(checkpoint_id(1), execution(1), NOW),
@@ -57,6 +86,13 @@ fn a_checkpoint_is_frozen() {
         before.starts_with(r#"{"position":"before","title":"#),
         "{before}"
     );
+    row.audience = audience(&["group:it", "ann"], false);
+    row.started_by = Some("bob".parse().unwrap());
+    let (_, restricted) = encode_checkpoint(&row).unwrap();
+    let expected = r#""instructions":"Be kind.","reviewers":["group:it","ann"],"allow_starter":false,"started_by":"bob","proposed":"#;
+    assert!(restricted.contains(expected), "{restricted}");
+    row.audience = Audience::default();
+    row.started_by = None;
     row.position = Position::After;
     assert_eq!(
         encode_checkpoint(&row).unwrap(),

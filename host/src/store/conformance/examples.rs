@@ -11,8 +11,9 @@ use crate::{
         Store, Summary,
     },
     workflow::{
-        ArtifactRef, CheckpointId, Decision, Digest, Event, ExecutionId, ExecutionStatus, Failure,
-        FailureKind, Json, Level, NodeId, Position, Recorded, Timestamp, Version, WorkflowId,
+        ArtifactRef, Audience, CheckpointId, Decider, Decision, Digest, Event, ExecutionId,
+        ExecutionStatus, Failure, FailureKind, Json, Level, NodeId, Position, Recorded, Timestamp,
+        Version, WorkflowId,
     },
 };
 
@@ -151,9 +152,25 @@ pub fn checkpoint(id: CheckpointId, execution: ExecutionId, at: Timestamp) -> Ch
         position: Position::Before,
         title: "Check the notice\0".into(),
         instructions: Some("Be kind.".into()),
+        audience: Audience::default(),
+        started_by: None,
         proposed: document(json!({"text": "Sorry!", "z": 1, "a": null})),
         created_at: at,
         state: CheckpointState::Pending,
+    }
+}
+
+pub fn audience(reviewers: &[&str], allow_starter: bool) -> Audience {
+    Audience {
+        reviewers: reviewers.iter().map(|name| name.parse().unwrap()).collect(),
+        allow_starter,
+    }
+}
+
+pub fn some_decider(name: &str, groups: &[&str]) -> Decider {
+    Decider {
+        name: name.parse().unwrap(),
+        groups: groups.iter().map(|group| group.parse().unwrap()).collect(),
     }
 }
 
@@ -182,10 +199,11 @@ pub fn every_event() -> Vec<(Event, Option<&'static str>, Option<u32>, &'static 
                 context: document(json!({})),
                 deadline: Timestamp(1_372_644_000_000),
                 phases: [("csv-parse".parse().unwrap(), digest)].into(),
+                by: Some("ann".parse().unwrap()),
             },
             None,
             None,
-            r#"{"workflow":"delay_triage","version":3,"input":{"z":1,"a":[1.5,null,"ü\u0000"]},"context":{},"deadline":1372644000000,"phases":{"csv-parse":"abababababababababababababababababababababababababababababababab"}}"#,
+            r#"{"workflow":"delay_triage","version":3,"input":{"z":1,"a":[1.5,null,"ü\u0000"]},"context":{},"deadline":1372644000000,"phases":{"csv-parse":"abababababababababababababababababababababababababababababababab"},"by":"ann"}"#,
         ),
         (
             Event::RerunBegun { of: execution(2) },
@@ -230,19 +248,21 @@ pub fn every_event() -> Vec<(Event, Option<&'static str>, Option<u32>, &'static 
         (
             Event::ExecutionCancelled {
                 reason: "asked".into(),
+                by: Some("ops".into()),
             },
             None,
             None,
-            r#"{"reason":"asked"}"#,
+            r#"{"reason":"asked","by":"ops"}"#,
         ),
         (Event::ExecutionTimedOut, None, None, "{}"),
         (
             Event::ExecutionResumed {
                 deadline: Timestamp(7),
+                by: Some("ops".into()),
             },
             None,
             None,
-            r#"{"deadline":7}"#,
+            r#"{"deadline":7,"by":"ops"}"#,
         ),
         (
             Event::ExecutionPaused {

@@ -6,8 +6,8 @@ use serde_json::json;
 use super::{
     TestDatabase,
     examples::{
-        NOW, append, checkpoint, checkpoint_id, closed, define, document, execution, key, line,
-        lines, with_status, workflow,
+        NOW, append, audience, checkpoint, checkpoint_id, closed, define, document, execution, key,
+        line, lines, some_decider, with_status, workflow,
     },
     prepared,
 };
@@ -132,6 +132,7 @@ pub async fn checkpoints_are_listed_newest_first(database: &dyn TestDatabase) {
     let filter = |of, status| CheckpointFilter {
         execution: of,
         status,
+        ..CheckpointFilter::default()
     };
     let first = Some(execution(1));
     let pending = Some(CheckpointStatus::Pending);
@@ -152,6 +153,101 @@ pub async fn checkpoints_are_listed_newest_first(database: &dyn TestDatabase) {
             .await
             .is_empty()
     );
+}
+
+pub async fn checkpoints_are_listed_by_who_may_decide_and_of_what(database: &dyn TestDatabase) {
+    let store = prepared(database).await;
+    define(&*store, "other").await;
+    let mut appends = [lines(execution(1), 0, 1, ""), lines(execution(2), 0, 1, "")];
+    appends[1].summary.workflow = workflow("other");
+    // For anybody, for one, for a group, for both, for others than ann, and for nobody at all.
+    let audiences: [(&[&str], bool, bool); 6] = [
+        (&[], true, true),
+        (&["ann"], true, true),
+        (&["group:it"], true, true),
+        (&["ann", "group:it"], true, true),
+        (&["ann", "bob", "group:it"], false, true),
+        (&["ann", "group:it"], false, false),
+    ];
+    for number in 1..=24 {
+        let append = &mut appends[(number % 2) as usize];
+        let at = Timestamp(30 + i64::try_from(number / 3).unwrap());
+        let mut row = checkpoint(checkpoint_id(number), append.execution, at);
+        row.workflow = append.summary.workflow.clone();
+        let (names, allow_starter, has_starter) = audiences[(number % 6) as usize];
+        row.audience = audience(names, allow_starter);
+        row.started_by = has_starter.then(|| "ann".parse().unwrap());
+        append.checkpoints.push(row);
+    }
+    store.commit(&appends).await.unwrap();
+    let list = async |decider: (&str, &[&str]), of: Option<&str>| {
+        let filter = CheckpointFilter {
+            decider: Some(some_decider(decider.0, decider.1)),
+            workflow: of.map(workflow),
+            ..CheckpointFilter::default()
+        };
+        checkpoints(&*store, filter).await
+    };
+    let newest = |keep: &[u128]| -> Vec<u128> {
+        let is_kept = |number: &u128| keep.contains(&(number % 6));
+        (1..=24).rev().filter(is_kept).collect()
+    };
+    assert_eq!(list(("ann", &[]), None).await, newest(&[0, 1, 3]));
+    assert_eq!(list(("ann", &["it"]), None).await, newest(&[0, 1, 2, 3]));
+    assert_eq!(list(("bob", &[]), None).await, newest(&[0, 4]));
+    assert_eq!(
+        list(("zoe", &["hr", "it"]), None).await,
+        newest(&[0, 2, 3, 4])
+    );
+    assert_eq!(list(("zoe", &[]), Some("flow")).await, newest(&[0]));
+    assert!(list(("zoe", &[]), Some("other")).await.is_empty());
+    let of = |of: &str, execution, status| CheckpointFilter {
+        workflow: Some(workflow(of)),
+        execution,
+        status,
+        ..CheckpointFilter::default()
+    };
+    assert_eq!(
+        checkpoints(&*store, of("flow", None, None)).await,
+        newest(&[0, 2, 4])
+    );
+    assert!(
+        checkpoints(&*store, of("flow", Some(execution(2)), None))
+            .await
+            .is_empty()
+    );
+
+    // What is decided is nobody's any more; also when it comes and goes at once.
+    let mut append = append(execution(1), 1, vec![line("")]);
+    let mut rows = appends[0].checkpoints.clone();
+    rows.truncate(6);
+    append.checkpoints = rows
+        .into_iter()
+        .map(|row| closed(row, CheckpointOutcome::Approved))
+        .collect();
+    let mut brief = checkpoint(checkpoint_id(30), execution(1), NOW);
+    append.checkpoints.push(brief.clone());
+    brief = closed(brief, CheckpointOutcome::Expired);
+    append.checkpoints.push(brief);
+    store.commit(&[append]).await.unwrap();
+    let is_open = |number: &u128| number % 2 == 1 || (14..=24).contains(number);
+    let open = |keep: &[u128]| -> Vec<u128> { newest(keep).into_iter().filter(is_open).collect() };
+    assert_eq!(list(("ann", &[]), None).await, open(&[0, 1, 3]));
+    assert_eq!(
+        list(("zoe", &["hr", "it"]), None).await,
+        open(&[0, 2, 3, 4])
+    );
+    let pending = Some(CheckpointStatus::Pending);
+    assert_eq!(
+        checkpoints(&*store, of("flow", None, pending)).await,
+        open(&[0, 2, 4])
+    );
+    let decided = CheckpointFilter {
+        decider: Some(some_decider("ann", &[])),
+        status: Some(CheckpointStatus::Approved),
+        ..CheckpointFilter::default()
+    };
+    assert!(checkpoints(&*store, decided).await.is_empty());
 }
 
 pub async fn a_checkpoint_changes_its_state(database: &dyn TestDatabase) {

@@ -13,15 +13,15 @@ use operations::{Change, Operation, operation};
 use super::{
     TestDatabase,
     examples::{
-        NOW, append, checkpoint, checkpoint_id, closed, define, definition, document, execution,
-        host, host_id, key, line, with_status, workflow,
+        NOW, append, audience, checkpoint, checkpoint_id, closed, define, definition, document,
+        execution, host, host_id, key, line, some_decider, with_status, workflow,
     },
     open,
 };
 use crate::{
     store::{
-        Append, Appended, CheckpointFilter, CheckpointOutcome, CheckpointRow, CheckpointStatus,
-        ExecutionFilter, HostId, Keyed, Page, PutDefinition, Store, Summary,
+        Append, Appended, CheckpointFilter, CheckpointOutcome, CheckpointRow, CheckpointState,
+        CheckpointStatus, ExecutionFilter, HostId, Keyed, Page, PutDefinition, Store, Summary,
     },
     workflow::{
         CheckpointId, Digest, Event, ExecutionId, ExecutionStatus, Recorded, Timestamp, Version,
@@ -38,6 +38,15 @@ const KEYS: u8 = 3;
 const CHECKPOINTS: u8 = 4;
 const HOSTS: u8 = 2;
 const WORKFLOWS: [&str; 2] = ["flow", "other"];
+
+/// Who may decide at the checkpoints, one after the other.
+const AUDIENCES: [(&[&str], bool); 5] = [
+    (&[], true),
+    (&["ann"], true),
+    (&["group:it", "bob"], true),
+    (&[], false),
+    (&["ann", "group:it"], false),
+];
 
 #[derive(Default)]
 struct Model {
@@ -92,7 +101,11 @@ impl Model {
         if let Some((number, is_closed)) = change.checkpoint {
             let number = number + 10 * change.execution;
             let at = Timestamp(NOW.0 + i64::from(number % 3));
-            let row = checkpoint(checkpoint_id(number.into()), id, at);
+            let mut row = checkpoint(checkpoint_id(number.into()), id, at);
+            row.workflow = made.summary.workflow.clone();
+            let (reviewers, allow_starter) = AUDIENCES[usize::from(number) % AUDIENCES.len()];
+            row.audience = audience(reviewers, allow_starter);
+            row.started_by = number.is_multiple_of(2).then(|| "ann".parse().unwrap());
             made.checkpoints.push(if is_closed {
                 closed(row, CheckpointOutcome::Rejected)
             } else {
@@ -202,6 +215,14 @@ impl Model {
     fn checkpoints(&self, filter: &CheckpointFilter) -> Vec<CheckpointRow> {
         let is_asked = |row: &&CheckpointRow| {
             filter.execution.is_none_or(|of| row.execution == of)
+                && filter
+                    .workflow
+                    .as_ref()
+                    .is_none_or(|of| row.workflow == *of)
+                && filter.decider.as_ref().is_none_or(|decider| {
+                    let admitted = row.audience.admit(row.started_by.as_ref(), Some(decider));
+                    admitted.is_ok() && row.state == CheckpointState::Pending
+                })
                 && filter
                     .status
                     .is_none_or(|status| row.state.status() == status)
@@ -345,22 +366,35 @@ async fn check_lists(store: &dyn Store, model: &Model) {
         }
     }
     let executions = (0..EXECUTIONS).map(|number| Some(execution(number.into())));
-    for of in [None].into_iter().chain(executions) {
-        for status in [
-            None,
-            Some(CheckpointStatus::Rejected),
-            Some(CheckpointStatus::Pending),
-        ] {
-            let filter = CheckpointFilter {
-                execution: of,
-                status,
-            };
-            let page = Page {
-                after: None,
-                limit: 1000,
-            };
-            let found = store.queries().checkpoints(filter.clone(), page).await;
-            assert_eq!(found.unwrap(), model.checkpoints(&filter));
+    let statuses = [
+        None,
+        Some(CheckpointStatus::Rejected),
+        Some(CheckpointStatus::Pending),
+    ];
+    let deciders = [
+        None,
+        Some(some_decider("ann", &[])),
+        Some(some_decider("bob", &["hr", "it"])),
+    ];
+    for execution in [None].into_iter().chain(executions) {
+        for (status, of) in statuses
+            .iter()
+            .flat_map(|status| [(*status, None), (*status, Some("other"))])
+        {
+            for decider in &deciders {
+                let filter = CheckpointFilter {
+                    execution,
+                    status,
+                    workflow: of.map(workflow),
+                    decider: decider.clone(),
+                };
+                let page = Page {
+                    after: None,
+                    limit: 1000,
+                };
+                let found = store.queries().checkpoints(filter.clone(), page).await;
+                assert_eq!(found.unwrap(), model.checkpoints(&filter), "{filter:?}");
+            }
         }
     }
 }

@@ -81,6 +81,9 @@ struct Checkpoints<'a> {
     created_at: Vec<i64>,
     closed_at: Vec<Option<i64>>,
     payload: Vec<String>,
+    barred: Vec<Option<&'a str>>,
+    /// With commas between them.
+    reviewers: Vec<String>,
 }
 
 /// `blobs` and `blob_uses`
@@ -234,6 +237,8 @@ impl<'a> Checkpoints<'a> {
             self.created_at.push(row.created_at.0);
             self.closed_at.push(closed_at.map(ms));
             self.payload.push(payload);
+            self.barred.push(row.barred());
+            self.reviewers.push(row.awaited().join(","));
         }
         Ok(())
     }
@@ -248,7 +253,9 @@ impl<'a> Checkpoints<'a> {
         add(arguments, self.status)?;
         add(arguments, self.created_at)?;
         add(arguments, self.closed_at)?;
-        add(arguments, self.payload)
+        add(arguments, self.payload)?;
+        add(arguments, self.barred)?;
+        add(arguments, self.reviewers)
     }
 }
 

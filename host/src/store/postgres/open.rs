@@ -46,11 +46,12 @@ const TOO_MANY_CONNECTIONS: &str = "53300";
 const STARTING_OR_STOPPING: &str = "57P03";
 
 /// Tables that a host reads, writes and deletes from.
-pub(super) const TABLES: [&str; 9] = [
+pub(super) const TABLES: [&str; 10] = [
     "definitions",
     "executions",
     "journal",
     "checkpoints",
+    "checkpoint_reviewers",
     "blobs",
     "blob_uses",
     "components",

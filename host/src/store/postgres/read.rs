@@ -2,14 +2,14 @@
 
 use async_trait::async_trait;
 use futures::TryStreamExt;
-use sqlx::{PgConnection, query_as, query_scalar};
+use sqlx::{PgConnection, query::QueryAs, query_as, query_scalar};
 use uuid::Uuid;
 
 use super::{PostgresStore, error::unavailable};
 use crate::{
     store::{
-        CheckpointFilter, CheckpointRow, CheckpointStatus, ExecutionFilter, Journal, Keyed, Page,
-        Queries, StoreError, StoredDefinition, Summary,
+        CheckpointFilter, CheckpointLists, CheckpointRow, CheckpointStatus, ExecutionFilter,
+        Journal, Keyed, Page, Queries, StoreError, StoredDefinition, Summary,
         codec::{
             CheckpointColumns, DefinitionRow, EventRow, JournalRow, KeyedRow, SummaryRow, whole,
         },
@@ -134,10 +134,8 @@ impl Queries for PostgresStore {
         filter: CheckpointFilter,
         page: Page<(Timestamp, CheckpointId)>,
     ) -> Result<Vec<CheckpointRow>, StoreError> {
-        let sql = match (filter.execution, filter.status) {
-            (Some(_), _) => include_str!("sql/checkpoints_of_execution.sql"),
-            (None, Some(_)) => include_str!("sql/checkpoints_in_status.sql"),
-            (None, None) => include_str!("sql/checkpoints.sql"),
+        let Some(sql) = filter.choose(&lists()) else {
+            return Ok(Vec::new());
         };
         let end = (Timestamp(i64::MAX), CheckpointId(Uuid::max()));
         let (at, id) = page.after.unwrap_or(end);
@@ -146,12 +144,22 @@ impl Queries for PostgresStore {
                 .bind(at.0)
                 .bind(id.0)
                 .bind(i64::from(page.limit));
-            if let Some(execution) = filter.execution {
-                query = query.bind(execution.0);
-            }
-            if filter.execution.is_some() || filter.status.is_some() {
-                query = query.bind(filter.status.map(CheckpointStatus::as_str));
-            }
+            let execution = filter.execution.map(|id| id.0);
+            let workflow = filter.workflow.as_ref().map(WorkflowId::as_str);
+            let status = filter.status.map(CheckpointStatus::as_str);
+            query = if let Some(decider) = &filter.decider {
+                query
+                    .bind(CheckpointFilter::reviewers(decider))
+                    .bind(decider.name.as_str())
+                    .bind(execution)
+                    .bind(workflow)
+            } else if execution.is_some() {
+                query.bind(execution).bind(status).bind(workflow)
+            } else {
+                // What is left has its number in the order of these two.
+                let rest = workflow.into_iter().chain(status);
+                rest.fold(query, QueryAs::bind)
+            };
             let rows = query.fetch_all(connection).await.map_err(unavailable)?;
             rows.into_iter().map(CheckpointColumns::decode).collect()
         })
@@ -222,5 +230,17 @@ impl Queries for PostgresStore {
             Ok(count.try_into().unwrap_or(0))
         })
         .await
+    }
+}
+
+/// One statement per shape of filter, because each has its own index.
+fn lists() -> CheckpointLists<&'static str> {
+    CheckpointLists {
+        all: include_str!("sql/checkpoints.sql"),
+        in_status: include_str!("sql/checkpoints_in_status.sql"),
+        of_workflow: include_str!("sql/checkpoints_of_workflow.sql"),
+        of_workflow_in_status: include_str!("sql/checkpoints_of_workflow_in_status.sql"),
+        of_execution: include_str!("sql/checkpoints_of_execution.sql"),
+        of_decider: include_str!("sql/checkpoints_of_decider.sql"),
     }
 }

@@ -145,6 +145,7 @@ async fn a_command_finds_the_owner_and_its_answer_the_sender() {
         execution: id,
         command: Command::Cancel {
             reason: "enough".into(),
+            by: Some("ann".into()),
         },
     };
     cluster(&second).send(&signal(1)).await.unwrap();
@@ -184,6 +185,7 @@ async fn a_command_finds_the_owner_and_its_answer_the_sender() {
     assert_eq!(second.claim(other, Timestamp(0), 9).await, Ok(vec![id]));
     assert_eq!(cluster(&second).signals(other).await, Ok(vec![signal(2)]));
     let refused = Answer::Refused {
+        is_denied: true,
         reason: "no".into(),
     };
     cluster(&second)

@@ -8,7 +8,7 @@
 //! The texts hold several statements each. Of sqlx's drivers only the one for `SQLite`
 //! can do that; should it stop, cut the texts at their semicolons.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use futures::StreamExt;
 use serde::Serialize;
@@ -22,7 +22,7 @@ use super::{
 };
 use crate::{
     store::{
-        Append, Appended, StoreError,
+        Append, Appended, CheckpointRow, StoreError,
         codec::{CODEC, KeyTaken, decode_id, encode_checkpoint, encode_event, plain},
     },
     workflow::{ExecutionId, NodeId, Timestamp},
@@ -214,7 +214,9 @@ async fn put_checkpoints(
     appends: impl Iterator<Item = &Append>,
 ) -> Result<(), StoreError> {
     let mut rows = Vec::new();
+    let mut last = BTreeMap::new();
     for checkpoint in appends.flat_map(|append| &append.checkpoints) {
+        last.insert(checkpoint.id.0, checkpoint);
         let (closed_at, payload) = encode_checkpoint(checkpoint)?;
         rows.push((
             hex(checkpoint.id.0),
@@ -233,9 +235,35 @@ async fn put_checkpoints(
     }
     query(include_str!("sql/put_checkpoints.sql"))
         .bind(json(&rows)?)
-        .execute(connection)
+        .execute(&mut *connection)
         .await
         .map_err(unavailable)?;
+    put_reviewers(connection, &last).await
+}
+
+/// Where reviewers look for what is pending, in place of where they did before.
+async fn put_reviewers(
+    connection: &mut SqliteConnection,
+    checkpoints: &BTreeMap<Uuid, &CheckpointRow>,
+) -> Result<(), StoreError> {
+    let ids: Vec<_> = checkpoints.keys().copied().map(hex).collect();
+    let awaited = checkpoints.values().map(|row| {
+        let id = hex(row.id.0);
+        let execution = hex(row.execution.0);
+        let (workflow, at) = (row.workflow.as_str(), row.created_at.0);
+        (id, execution, workflow, at, row.barred(), row.awaited())
+    });
+    let awaited: Vec<_> = awaited.collect();
+    for (sql, rows) in [
+        (include_str!("sql/remove_reviewers.sql"), json(&ids)?),
+        (include_str!("sql/put_reviewers.sql"), json(&awaited)?),
+    ] {
+        query(sql)
+            .bind(rows)
+            .execute(&mut *connection)
+            .await
+            .map_err(unavailable)?;
+    }
     Ok(())
 }
 

@@ -2,14 +2,14 @@
 
 use async_trait::async_trait;
 use futures::TryStreamExt;
-use sqlx::{SqlitePool, query_as, query_scalar};
+use sqlx::{SqlitePool, query::QueryAs, query_as, query_scalar};
 use uuid::Uuid;
 
 use super::{SqliteStore, error::unavailable};
 use crate::{
     store::{
-        CheckpointFilter, CheckpointRow, ExecutionFilter, Journal, Keyed, Page, Queries,
-        StoreError, StoredDefinition, Summary,
+        CheckpointFilter, CheckpointLists, CheckpointRow, CheckpointStatus, ExecutionFilter,
+        Journal, Keyed, Page, Queries, StoreError, StoredDefinition, Summary,
         codec::{
             CheckpointColumns, DefinitionRow, EventRow, JournalRow, KeyedRow, SummaryRow, whole,
         },
@@ -117,10 +117,8 @@ impl Queries for SqliteStore {
         filter: CheckpointFilter,
         page: Page<(Timestamp, CheckpointId)>,
     ) -> Result<Vec<CheckpointRow>, StoreError> {
-        let sql = match (filter.execution, filter.status) {
-            (Some(_), _) => include_str!("sql/checkpoints_of_execution.sql"),
-            (None, Some(_)) => include_str!("sql/checkpoints_in_status.sql"),
-            (None, None) => include_str!("sql/checkpoints.sql"),
+        let Some(sql) = filter.choose(&lists()) else {
+            return Ok(Vec::new());
         };
         let end = (Timestamp(i64::MAX), CheckpointId(Uuid::max()));
         let (at, id) = page.after.unwrap_or(end);
@@ -128,14 +126,24 @@ impl Queries for SqliteStore {
             .bind(at.0)
             .bind(bytes(id.0))
             .bind(page.limit);
-        if let Some(execution) = filter.execution {
-            query = query.bind(bytes(execution.0));
-        }
-        let rows = query
-            .bind(filter.status.map(super::super::CheckpointStatus::as_str))
-            .fetch_all(&self.readers)
-            .await
-            .map_err(unavailable)?;
+        let execution = filter.execution.map(|id| bytes(id.0));
+        let workflow = filter.workflow.as_ref().map(WorkflowId::as_str);
+        let status = filter.status.map(CheckpointStatus::as_str);
+        query = if let Some(decider) = &filter.decider {
+            let reviewers = serde_json::json!(CheckpointFilter::reviewers(decider));
+            query
+                .bind(reviewers.to_string())
+                .bind(decider.name.as_str())
+                .bind(execution)
+                .bind(workflow)
+        } else if execution.is_some() {
+            query.bind(execution).bind(status).bind(workflow)
+        } else {
+            // What is left has its number in the order of these two.
+            let rest = workflow.into_iter().chain(status);
+            rest.fold(query, QueryAs::bind)
+        };
+        let rows = query.fetch_all(&self.readers).await.map_err(unavailable)?;
         rows.into_iter().map(CheckpointColumns::decode).collect()
     }
 
@@ -205,4 +213,16 @@ async fn summary(readers: &SqlitePool, id: ExecutionId) -> Result<Option<Summary
 
 pub(super) fn bytes(id: Uuid) -> Vec<u8> {
     id.into_bytes().to_vec()
+}
+
+/// One statement per shape of filter, because each has its own index.
+fn lists() -> CheckpointLists<&'static str> {
+    CheckpointLists {
+        all: include_str!("sql/checkpoints.sql"),
+        in_status: include_str!("sql/checkpoints_in_status.sql"),
+        of_workflow: include_str!("sql/checkpoints_of_workflow.sql"),
+        of_workflow_in_status: include_str!("sql/checkpoints_of_workflow_in_status.sql"),
+        of_execution: include_str!("sql/checkpoints_of_execution.sql"),
+        of_decider: include_str!("sql/checkpoints_of_decider.sql"),
+    }
 }

@@ -5,8 +5,8 @@ use std::{sync::Arc, time::Duration};
 use serde_json::{Map, Value};
 
 use super::{
-    Checkpoint, Definition, ITEMS_MAX, Join, NODES_MAX, Node, OnExpiry, OnFailure, OnReject,
-    Position, RERUNS_MAX, Retry,
+    Definition, ITEMS_MAX, Join, NODES_MAX, Node, OnFailure, Retry,
+    checkpoint::checkpoint,
     fields::{Fields, Violation, Violations},
     link,
 };
@@ -16,9 +16,9 @@ use crate::workflow::{
 };
 
 /// Longest name or title, in characters: one line.
-const LINE_CHARACTERS_MAX: usize = 200;
+pub(super) const LINE_CHARACTERS_MAX: usize = 200;
 /// Longest description or instructions, in characters: a few pages.
-const TEXT_CHARACTERS_MAX: usize = 10_000;
+pub(super) const TEXT_CHARACTERS_MAX: usize = 10_000;
 /// Longest duration, in seconds: a year of 365 days.
 const DURATION_SECONDS_MAX: f64 = 31_536_000.0;
 /// Longest retry delay, in milliseconds: a day.
@@ -310,55 +310,7 @@ fn retry(pointer: String, value: &Value, violations: &mut Violations) -> Option<
     Some(retry)
 }
 
-fn checkpoint(pointer: String, value: &Value, violations: &mut Violations) -> Option<Checkpoint> {
-    let mut fields = Fields::of(pointer, value, violations)?;
-    let title = fields.text("title", LINE_CHARACTERS_MAX);
-    let title = fields
-        .require("title", title)
-        .unwrap_or_default()
-        .to_owned();
-    let position = fields
-        .choice(
-            "position",
-            &[("before", Position::Before), ("after", Position::After)],
-        )
-        .unwrap_or_default();
-    let checkpoint = Checkpoint {
-        position,
-        title,
-        instructions: fields
-            .text("instructions", TEXT_CHARACTERS_MAX)
-            .map(str::to_owned),
-        on_reject: fields
-            .choice(
-                "on_reject",
-                &[("fail", OnReject::Fail), ("rerun", OnReject::Rerun)],
-            )
-            .unwrap_or(OnReject::Fail),
-        max_reruns: fields
-            .whole("max_reruns", 1..=RERUNS_MAX.into())
-            .unwrap_or(RERUNS_MAX),
-        expires_after: seconds(&mut fields, "expires_after_seconds"),
-        on_expiry: fields
-            .choice(
-                "on_expiry",
-                &[
-                    ("approve", OnExpiry::Approve),
-                    ("reject", OnExpiry::Reject),
-                    ("fail", OnExpiry::Fail),
-                ],
-            )
-            .unwrap_or(OnExpiry::Fail),
-    };
-    if position == Position::Before && checkpoint.on_reject == OnReject::Rerun {
-        let message = "must be \"fail\" before a node: there is nothing to run again";
-        fields.wrong::<()>("on_reject", message);
-    }
-    fields.finish();
-    Some(checkpoint)
-}
-
-fn seconds(fields: &mut Fields, name: &'static str) -> Option<Duration> {
+pub(super) fn seconds(fields: &mut Fields, name: &'static str) -> Option<Duration> {
     // A millisecond is what timers resolve.
     fields
         .number(name, 0.001..=DURATION_SECONDS_MAX)

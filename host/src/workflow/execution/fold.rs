@@ -60,6 +60,7 @@ impl Execution {
             context,
             deadline,
             phases,
+            by,
             ..
         } = &first.event
         else {
@@ -75,6 +76,7 @@ impl Execution {
             deadline: *deadline,
             phases: phases.clone(),
             at: first.at,
+            started_by: by.clone(),
             rerun_of: None,
         };
         let nodes: Vec<_> = definition
@@ -135,9 +137,11 @@ impl Execution {
             } => self.take_over(node, *from, output, items.as_deref(), artifacts, at),
             Event::ExecutionCompleted { output } => self.end(at, Ending::Completed(output.clone())),
             Event::ExecutionFailed { error } => self.end(at, Ending::Failed(error.clone())),
-            Event::ExecutionCancelled { reason } => self.end(at, Ending::Cancelled(reason.clone())),
+            Event::ExecutionCancelled { reason, .. } => {
+                self.end(at, Ending::Cancelled(reason.clone()))
+            }
             Event::ExecutionTimedOut => self.end(at, Ending::TimedOut),
-            Event::ExecutionResumed { deadline } => self.resume(*deadline),
+            Event::ExecutionResumed { deadline, .. } => self.resume(*deadline),
             Event::ExecutionPaused { .. } => self.pause(),
             Event::ExecutionUnpaused { .. } => self.unpause(),
             Event::FanOutExpanded { node, items } => self.expand(node, items, at),

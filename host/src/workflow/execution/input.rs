@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use super::IllegalTransition;
 use crate::workflow::{
-    ArtifactRef, CheckpointId, DEPTH_MAX, Decision, ExecutionStatus, Failure, ITEMS_MAX, Json,
-    Level, NodeIndex, Recorded,
+    ArtifactRef, CheckpointId, DEPTH_MAX, Decider, Decision, Denial, ExecutionStatus, Failure,
+    ITEMS_MAX, Json, Level, NodeIndex, Recorded,
 };
 
 /// Everything that can happen to an execution from outside.
@@ -74,6 +74,9 @@ pub enum Command {
     Cancel {
         /// Why.
         reason: String,
+        /// Who.
+        #[serde(default)]
+        by: Option<String>,
     },
     /// Nothing of it is to begin until it is resumed.
     Pause {
@@ -98,8 +101,11 @@ pub enum Command {
         decision: Decision,
         /// What they wrote.
         notes: Option<String>,
-        /// Who.
+        /// Who, for the audit trail.
         by: Option<String>,
+        /// Who, for the checkpoint, which may be for some only; none when nobody knows.
+        #[serde(default)]
+        decider: Option<Decider>,
     },
 }
 
@@ -153,6 +159,9 @@ pub enum Refusal {
     /// Only a paused, failed, cancelled or timed-out execution can be resumed.
     #[error("execution is {0}; only a paused, failed, cancelled or timed_out one can be resumed")]
     NotResumable(ExecutionStatus),
+    /// The checkpoint is for others.
+    #[error(transparent)]
+    Denied(#[from] Denial),
     /// The checkpoint is not open.
     #[error("checkpoint {0} is not open")]
     NotOpen(CheckpointId),

@@ -10,6 +10,7 @@ mod model;
 mod pauses;
 mod properties;
 mod reruns;
+mod reviewers;
 mod semantics;
 mod shape;
 mod simulator;
@@ -42,6 +43,7 @@ fn created(definition: &Definition) -> Event {
         context: json_of(json!({})),
         deadline: START.after(definition.timeout),
         phases: BTreeMap::new(),
+        by: None,
     }
 }
 

@@ -6,9 +6,10 @@ use serde_json::json;
 
 use super::examples::{filter, good_body, path_to_nothing, reported};
 use crate::{
+    access::guarded,
     api::{Api, excerpt, text},
     contract::{Operation, contract},
-    host::shared,
+    host::{Place, shared},
 };
 
 /// What answers without the database, so that it says 503 only while the host is overloaded; that
@@ -41,6 +42,7 @@ async fn every_documented_status_happens() {
     for operation in &contract.operations {
         refusals(api, operation, &mut seen).await;
     }
+    access(&mut seen).await;
     definitions(api, &mut seen).await;
     executions(api, &mut seen).await;
     checkpoints(api, &mut seen).await;
@@ -146,6 +148,25 @@ async fn refusals(api: Api, operation: &Operation, seen: &mut Seen) {
             seen,
         )
         .await;
+    }
+}
+
+/// Where tokens are needed, without one and with one that is good for something else.
+async fn access(seen: &mut Seen) {
+    let place = Place::new();
+    let host = guarded(&place);
+    for operation in &contract().await.operations {
+        let path = path_to_nothing(operation);
+        let good = good_body(operation).map_or_else(String::new, ToString::to_string);
+        let Operation { method, .. } = operation;
+        if operation.answers.contains_key(&401) {
+            gives(host.api, method, &path, "", &good, 401, seen).await;
+            let api = host.api.with_token("robot-token");
+            gives(api, method, &path, "", &good, 403, seen).await;
+        } else {
+            let reply = host.api.send(method, &path, "", good.as_bytes()).await;
+            assert!(reply.status < 400, "{}: {reply:?}", operation.shown());
+        }
     }
 }
 

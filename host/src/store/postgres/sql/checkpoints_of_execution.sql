@@ -3,6 +3,9 @@ SELECT
     uuid_send(id) AS id, uuid_send(execution) AS execution, workflow, node, status, created_at,
     closed_at, codec, payload
 FROM checkpoints
-WHERE execution = $4 AND ($5::text IS NULL OR status = $5) AND (created_at, id) < ($1, $2)
+WHERE execution = $4
+    AND ($5::text IS NULL OR status = $5)
+    AND ($6::text IS NULL OR workflow = $6)
+    AND (created_at, id) < ($1, $2)
 ORDER BY created_at DESC, id DESC
 LIMIT $3;

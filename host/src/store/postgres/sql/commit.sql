@@ -1,5 +1,5 @@
 -- $1 to $18: appends, one array per column; $19 to $26: events, $27: their codec;
--- $28 to $36: checkpoints; $37 to $40: blobs; $41 to $43: answers.
+-- $28 to $38: checkpoints; $39 to $42: blobs; $43 to $45: answers.
 -- Gives the positions of the appends that are accepted (and a row for each notice).
 WITH next AS MATERIALIZED (
     SELECT *
@@ -61,27 +61,45 @@ events AS (
     ) AS event (position, execution, seq, at, kind, node, item, payload)
     WHERE event.position = ANY (ARRAY(SELECT position FROM accepted))
 ),
+asked AS MATERIALIZED (
+    SELECT *
+    FROM unnest(
+        $28::bigint[], $29::uuid[], $30::uuid[], $31::text[], $32::text[], $33::text[],
+        $34::bigint[], $35::bigint[], $36::text[], $37::text[], $38::text[]
+    ) AS asked (
+        position, id, execution, workflow, node, status, created_at, closed_at, payload, barred,
+        reviewers
+    )
+    WHERE asked.position = ANY (ARRAY(SELECT position FROM accepted))
+),
 inbox AS (
     INSERT INTO checkpoints (
         id, execution, workflow, node, status, created_at, closed_at, codec, payload
     )
     SELECT id, execution, workflow, node, status, created_at, closed_at, $27, payload
-    FROM unnest(
-        $28::bigint[], $29::uuid[], $30::uuid[], $31::text[], $32::text[], $33::text[],
-        $34::bigint[], $35::bigint[], $36::text[]
-    ) AS row (
-        position, id, execution, workflow, node, status, created_at, closed_at, payload
-    )
-    WHERE row.position = ANY (ARRAY(SELECT position FROM accepted))
+    FROM asked
     ON CONFLICT (id) DO UPDATE SET
         status    = excluded.status,
         closed_at = excluded.closed_at,
         codec     = excluded.codec,
         payload   = excluded.payload
 ),
+-- Where reviewers look for what is pending. Their names have no commas.
+awaited AS (
+    INSERT INTO checkpoint_reviewers (
+        reviewer, created_at, checkpoint, execution, workflow, barred
+    )
+    SELECT one.reviewer, created_at, id, execution, workflow, barred
+    FROM asked CROSS JOIN LATERAL unnest(string_to_array(reviewers, ',')) AS one (reviewer)
+    ON CONFLICT DO NOTHING
+),
+settled AS (
+    DELETE FROM checkpoint_reviewers
+    WHERE checkpoint = ANY (ARRAY(SELECT id FROM asked WHERE closed_at IS NOT NULL))
+),
 blob AS MATERIALIZED (
     SELECT execution, digest, data
-    FROM unnest($37::bigint[], $38::uuid[], $39::bytea[], $40::bytea[])
+    FROM unnest($39::bigint[], $40::uuid[], $41::bytea[], $42::bytea[])
         AS blob (position, execution, digest, data)
     WHERE blob.position = ANY (ARRAY(SELECT position FROM accepted))
 ),
@@ -99,7 +117,7 @@ uses AS (
 answered AS (
     UPDATE signals
     SET answer = given.answer
-    FROM unnest($41::bigint[], $42::uuid[], $43::text[]) AS given (position, id, answer)
+    FROM unnest($43::bigint[], $44::uuid[], $45::text[]) AS given (position, id, answer)
     WHERE signals.id = given.id
         AND given.position = ANY (ARRAY(SELECT position FROM accepted))
     RETURNING signals.id

@@ -26,6 +26,9 @@ events AS (
 inbox AS (
     DELETE FROM checkpoints WHERE execution IN (SELECT id FROM gone)
 ),
+reviewers AS (
+    DELETE FROM checkpoint_reviewers WHERE execution IN (SELECT id FROM gone)
+),
 commands AS (
     DELETE FROM signals WHERE execution IN (SELECT id FROM gone)
 ),

@@ -4,6 +4,7 @@ WITH counted (name, rows) AS (
     UNION ALL SELECT 'executions', count(*) FROM executions
     UNION ALL SELECT 'journal', count(*) FROM journal
     UNION ALL SELECT 'checkpoints', count(*) FROM checkpoints
+    UNION ALL SELECT 'checkpoint_reviewers', count(*) FROM checkpoint_reviewers
     UNION ALL SELECT 'blobs', count(*) FROM blobs
     UNION ALL SELECT 'blob_uses', count(*) FROM blob_uses
     UNION ALL SELECT 'components', count(*) FROM components

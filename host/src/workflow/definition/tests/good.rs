@@ -43,7 +43,8 @@ fn the_documented_example_is_read_in_full() {
              "retry": {"max_attempts": 3, "initial_delay_ms": 500, "backoff": 2.0, "max_delay_ms": 30000, "jitter": true},
              "timeout_seconds": 60},
             {"id": "notice", "phase": "template-render", "needs": ["late"], "for_each": "{{ nodes.late.output.groups }}",
-             "checkpoint": {"title": "Check the notice", "on_reject": "rerun", "expires_after_seconds": 86400, "on_expiry": "reject"}}
+             "checkpoint": {"title": "Check the notice", "on_reject": "rerun", "expires_after_seconds": 86400, "on_expiry": "reject",
+                            "reviewers": ["alice", "group:finance"], "allow_starter": false}}
         ],
         "output": {"notices": "{{ nodes.notice.output }}"}
     }))
@@ -62,6 +63,9 @@ fn the_documented_example_is_read_in_full() {
     assert_eq!(checkpoint.on_reject, OnReject::Rerun);
     assert_eq!(checkpoint.on_expiry, OnExpiry::Reject);
     assert_eq!(checkpoint.expires_after, Some(Duration::from_hours(24)));
+    let reviewers = ["alice", "group:finance"].map(|name| name.parse().unwrap());
+    assert_eq!(checkpoint.audience.reviewers, reviewers);
+    assert!(!checkpoint.audience.allow_starter);
     assert!(definition.output.is_some());
 }
 

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use super::{Execution, check_depth};
 use crate::workflow::{
-    CheckpointId, Decision, Event, ExecutionStatus, Failure, FailureKind, ITEMS_MAX, Timestamp,
+    CheckpointId, Decider, Decision, Event, ExecutionStatus, Failure, FailureKind, ITEMS_MAX,
+    NodeIndex, Timestamp,
     execution::{Command, Refusal, Stage, Step},
 };
 
@@ -17,7 +18,7 @@ impl Execution {
         step: &mut Step,
     ) -> Result<(), Refusal> {
         match command {
-            Command::Cancel { reason } => self.cancel_all(reason, now, step),
+            Command::Cancel { reason, by } => self.cancel_all(reason, by, now, step),
             Command::Pause { reason, by } => self.pause_all(reason, by, now, step),
             Command::Resume { timeout, by } => self.resume_with(timeout, by, now, step),
             Command::Resolve {
@@ -25,7 +26,11 @@ impl Execution {
                 decision,
                 notes,
                 by,
-            } => self.resolved(checkpoint, decision, notes, by, now, step),
+                decider,
+            } => {
+                self.admit(checkpoint, decider.as_ref(), now)?;
+                self.resolved(checkpoint, decision, notes, by, now, step)
+            }
         }
     }
 
@@ -50,6 +55,7 @@ impl Execution {
     fn cancel_all(
         &mut self,
         reason: String,
+        by: Option<String>,
         now: Timestamp,
         step: &mut Step,
     ) -> Result<(), Refusal> {
@@ -58,7 +64,7 @@ impl Execution {
             status if status.is_over() => Err(Refusal::Over(status)),
             _ => {
                 self.cancel_active(now, step)?;
-                self.record(Event::ExecutionCancelled { reason }, now, step)
+                self.record(Event::ExecutionCancelled { reason, by }, now, step)
             }
         }
     }
@@ -92,7 +98,34 @@ impl Execution {
             return Err(Refusal::NotResumable(status));
         }
         let deadline = now.after(timeout);
-        self.record(Event::ExecutionResumed { deadline }, now, step)
+        self.record(Event::ExecutionResumed { deadline, by }, now, step)
+    }
+
+    /// Asked here, of the definition that the execution runs at this moment, nothing can come
+    /// between the answer and the decision.
+    fn admit(
+        &self,
+        checkpoint: CheckpointId,
+        decider: Option<&Decider>,
+        now: Timestamp,
+    ) -> Result<(), Refusal> {
+        let index = self.decidable(checkpoint, now)?;
+        let starter = self.origin.started_by.as_ref();
+        match &self.definition.node(index).checkpoint {
+            Some(spec) => Ok(spec.audience.admit(starter, decider)?),
+            None => Ok(()),
+        }
+    }
+
+    /// The node of a checkpoint that can be decided.
+    fn decidable(&self, checkpoint: CheckpointId, now: Timestamp) -> Result<NodeIndex, Refusal> {
+        self.open_checkpoint(checkpoint)
+            .filter(|index| match self.node(*index).stage {
+                // It may have expired without anybody's having looked at the clock yet.
+                Stage::AwaitingCheckpoint { expires, .. } => expires.is_none_or(|at| at > now),
+                _ => false,
+            })
+            .ok_or(Refusal::NotOpen(checkpoint))
     }
 
     fn resolved(
@@ -107,14 +140,7 @@ impl Execution {
         if let Decision::Edit { content } = &decision {
             check_depth("edited content", content)?;
         }
-        let index = self
-            .open_checkpoint(checkpoint)
-            .filter(|index| match self.node(*index).stage {
-                // It may have expired without anybody's having looked at the clock yet.
-                Stage::AwaitingCheckpoint { expires, .. } => expires.is_none_or(|at| at > now),
-                _ => false,
-            })
-            .ok_or(Refusal::NotOpen(checkpoint))?;
+        let index = self.decidable(checkpoint, now)?;
         let spec = self.definition.node(index);
         if let Decision::Edit { content } = &decision
             && spec.asks_for_items()

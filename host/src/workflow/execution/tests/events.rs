@@ -90,9 +90,13 @@ impl Wild {
             1 => Event::ExecutionFailed { error },
             2 => Event::ExecutionCancelled {
                 reason: String::new(),
+                by: None,
             },
             3 => Event::ExecutionTimedOut,
-            4 => Event::ExecutionResumed { deadline: at },
+            4 => Event::ExecutionResumed {
+                deadline: at,
+                by: None,
+            },
             5 => Event::FanOutExpanded {
                 node,
                 items: vec![output; attempt as usize % 4],
@@ -223,6 +227,7 @@ impl Wild {
             },
             13 => Input::Command(Command::Cancel {
                 reason: String::new(),
+                by: None,
             }),
             14 => Input::Command(Command::Resume {
                 timeout: Duration::from_millis(u64::from(self.attempt) * 50),
@@ -238,6 +243,7 @@ impl Wild {
                 decision: self.decision(),
                 notes: None,
                 by: None,
+                decider: None,
             }),
         }
     }

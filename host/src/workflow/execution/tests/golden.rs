@@ -39,6 +39,7 @@ fn the_journal_is_as_it_was_written_down() {
                 decision: Decision::Edit { content },
                 notes: Some("clearer now".to_owned()),
                 by: Some("ada".to_owned()),
+                decider: None,
             })
         } else {
             now = execution.wake_at().unwrap();

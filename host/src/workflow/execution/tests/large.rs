@@ -49,6 +49,7 @@ fn run(definition: &Arc<Definition>) -> (Execution, Vec<Recorded>) {
                 decision: Decision::Approve,
                 notes: None,
                 by: None,
+                decider: None,
             }),
         };
         let step = execution.handle(input, START).unwrap();
@@ -77,6 +78,7 @@ fn check(document: &Value, events: usize) {
     half.handle(
         Input::Command(Command::Cancel {
             reason: String::new(),
+            by: None,
         }),
         START,
     )

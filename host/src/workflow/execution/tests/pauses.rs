@@ -147,6 +147,7 @@ fn a_paused_execution_is_cancelled_and_one_that_is_over_is_not_paused() {
     story.input(pause());
     story.input(Input::Command(Command::Cancel {
         reason: "enough".to_owned(),
+        by: None,
     }));
     assert_eq!(story.status(), ExecutionStatus::Cancelled);
     assert_eq!(

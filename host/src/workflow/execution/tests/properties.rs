@@ -128,7 +128,7 @@ proptest! {
                 }
             }
             if !simulator.execution.is_over() {
-                simulator.handle(Input::Command(Command::Cancel { reason: "enough".to_owned() }));
+                simulator.handle(Input::Command(Command::Cancel { reason: "enough".to_owned(), by: None }));
                 prop_assert_eq!(simulator.execution.status(), ExecutionStatus::Cancelled);
             }
             if crashes {

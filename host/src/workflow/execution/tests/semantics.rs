@@ -21,6 +21,7 @@ fn run(node: u32, attempt: u32) -> Action {
 fn cancel() -> Input {
     Input::Command(Command::Cancel {
         reason: "enough".to_owned(),
+        by: None,
     })
 }
 

@@ -304,6 +304,7 @@ impl Simulator {
             decision: answer.decision,
             notes: answer.notes,
             by: None,
+            decider: None,
         }));
     }
 }

@@ -119,6 +119,7 @@ impl Story {
             decision,
             notes,
             by: None,
+            decider: None,
         })
     }
 

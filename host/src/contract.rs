@@ -28,8 +28,8 @@ pub use workflow::checkpoints::{
 pub use workflow::definitions::{Definition, Page as DefinitionPage, Template};
 pub use workflow::events::Event;
 pub use workflow::executions::{
-    Execution, Filter as ExecutionFilter, NodeView, Page as ExecutionPage, RerunPlan, RerunRequest,
-    StartRequest, Summary,
+    Execution, Filter as ExecutionFilter, MigrationPlan, NodeView, Page as ExecutionPage, RerunPlan,
+    RerunRequest, StartRequest, Summary,
 };
 pub use workflow::health::Probe;
 pub use workflow::types::{
@@ -104,6 +104,22 @@ pub trait Engine: Send + Sync + 'static {
         id: String,
         request: RerunRequest,
     ) -> Result<RerunPlan, Error>;
+
+    /// `executions.migrate`
+    async fn executions_migrate(
+        &self,
+        caller: Caller,
+        id: String,
+        version: u32,
+    ) -> Result<Summary, Error>;
+
+    /// `executions.plan-migration`
+    async fn executions_plan_migration(
+        &self,
+        caller: Caller,
+        id: String,
+        version: u32,
+    ) -> Result<MigrationPlan, Error>;
 
     /// `events.follow`. Dropping the stream unsubscribes.
     async fn events_follow(

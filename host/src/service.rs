@@ -12,6 +12,7 @@ mod follow;
 mod health;
 mod latest;
 mod library;
+mod migrate;
 mod news;
 mod parameters;
 mod problems;
@@ -36,7 +37,7 @@ use crate::{
     contract::{
         Artifact, Caller, Checkpoint, CheckpointFilter, CheckpointPage, Decision, Definition,
         DefinitionPage, Engine, Error, Event, Execution, ExecutionFilter, ExecutionPage, Json,
-        PageRequest, Phase, Probe, RerunPlan, RerunRequest, StartRequest, Summary, Template,
+        MigrationPlan, PageRequest, Phase, Probe, RerunPlan, RerunRequest, StartRequest, Summary, Template,
     },
     events::Events,
     executor::Executor,
@@ -156,6 +157,24 @@ impl Engine for Service {
         request: RerunRequest,
     ) -> Result<RerunPlan, Error> {
         self.plan_rerun(&id, &request).await
+    }
+
+    async fn executions_migrate(
+        &self,
+        caller: Caller,
+        id: String,
+        version: u32,
+    ) -> Result<Summary, Error> {
+        self.migrate(caller, &id, version).await
+    }
+
+    async fn executions_plan_migration(
+        &self,
+        _caller: Caller,
+        id: String,
+        version: u32,
+    ) -> Result<MigrationPlan, Error> {
+        self.plan_migration(&id, version).await
     }
 
     async fn events_follow(

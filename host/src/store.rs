@@ -222,7 +222,8 @@ pub struct Append {
     pub crashes: u32,
     /// What happened, numbered from `expected + 1`. Never empty.
     pub events: Vec<Recorded>,
-    /// The summary row after these events; its `version` is the last event's number.
+    /// The summary row after these events; its `version` is the last event's number. The
+    /// version of the definition may be another one than before: a migration.
     pub summary: Summary,
     /// When a waiting execution wants to run again; none unless it waits.
     pub wake_at: Option<Timestamp>,

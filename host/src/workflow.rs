@@ -20,8 +20,8 @@ pub use definition::{
 pub use depth::{DEPTH_MAX, is_deeper_than};
 pub use event::{ArtifactRef, Decision, Event, Failure, FailureKind, Json, Level, Recorded};
 pub use execution::{
-    Action, Command, End, Ending, Execution, ExecutionScope, IllegalTransition, Input, NodeState,
-    Origin, Prepared, Refusal, Rerun, Slot, SlotState, Stage, Step,
+    Action, Command, End, Ending, Execution, ExecutionScope, IllegalTransition, Input, Migration,
+    NodeState, Origin, Prepared, Refusal, Rerun, Slot, SlotState, Stage, Step, versions_of,
 };
 pub use id::{
     CheckpointId, Digest, ExecutionId, ID_BYTES_MAX, IdError, NodeId, PhaseName, Version,

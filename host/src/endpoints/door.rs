@@ -20,7 +20,7 @@ use super::instance::State;
 use crate::contract::{
     Artifact, Caller, Checkpoint, CheckpointFilter, CheckpointPage, Decision, Definition,
     DefinitionPage, Engine, Error, Event, Execution, ExecutionFilter, ExecutionPage, Json,
-    PageRequest, Phase, Probe, RerunPlan, RerunRequest, StartRequest, Summary, Template,
+    MigrationPlan, PageRequest, Phase, Probe, RerunPlan, RerunRequest, StartRequest, Summary, Template,
     bindings::phasewright::workflow,
 };
 
@@ -171,6 +171,26 @@ impl<T: Send> workflow::executions::HostWithStore<T> for HasSelf<State> {
     ) -> Result<RerunPlan, Error> {
         engine(door)
             .executions_plan_rerun(caller, id, request)
+            .await
+    }
+
+    async fn migrate(
+        door: &Accessor<T, Self>,
+        caller: Caller,
+        id: String,
+        version: u32,
+    ) -> Result<Summary, Error> {
+        engine(door).executions_migrate(caller, id, version).await
+    }
+
+    async fn plan_migration(
+        door: &Accessor<T, Self>,
+        caller: Caller,
+        id: String,
+        version: u32,
+    ) -> Result<MigrationPlan, Error> {
+        engine(door)
+            .executions_plan_migration(caller, id, version)
             .await
     }
 }

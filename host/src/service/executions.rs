@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use super::{Service, library::Library, parameters, views};
 use crate::{
     contract::{self, Caller, Error, ExecutionPage, PageRequest, Summary},
-    executor::Definitions,
+    executor::{self, Definitions},
     store::{ExecutionFilter, Store, StoreError},
     workflow::{Command, Execution, ExecutionId, WorkflowId},
 };
@@ -142,12 +142,7 @@ pub(super) async fn fold(
     let Some(journal) = store.load(id).await? else {
         return Ok(None);
     };
-    let definition = library
-        .definition(&journal.summary.workflow, journal.summary.definition)
-        .await?;
-    Execution::fold(id, definition, &journal.events)
-        .map(Some)
-        .map_err(|error| StoreError::Corrupt(format!("execution {id}: {error}")))
+    executor::fold(library, &journal).await.map(Some)
 }
 
 /// A reason that is neither too long nor missing.

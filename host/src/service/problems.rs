@@ -41,6 +41,12 @@ impl From<CommandError> for Error {
         match error {
             CommandError::NotFound(id) => Self::NotFound(format!("there is no execution {id}")),
             CommandError::Refused(workflow::Refusal::Illegal(flaw)) => internal(&flaw),
+            CommandError::Refused(workflow::Refusal::Incompatible(violations)) => {
+                Self::Invalid(violations.into_iter().map(Violation::from).collect())
+            }
+            CommandError::Refused(refusal @ workflow::Refusal::Older { .. }) => {
+                invalid("/version", refusal.to_string())
+            }
             CommandError::Refused(refusal) => Self::Conflict(refusal.to_string()),
             CommandError::RefusedElsewhere(reason) => Self::Conflict(reason),
             CommandError::Store(error) => error.into(),

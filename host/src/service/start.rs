@@ -149,11 +149,7 @@ pub(super) fn keyed(key: Option<&str>, mut whole: Value) -> Result<Option<StartK
 }
 
 pub(super) fn check_input(entry: &Entry, input: &Map<String, Value>) -> Result<(), Error> {
-    let Some(schema) = &entry.input_schema else {
-        return Ok(());
-    };
-    // The schema is about the object as a whole; borrowing it as a value takes a move.
-    let violations = schema.violations(&Value::Object(input.clone()));
+    let violations = input_violations(entry, input);
     if violations.is_empty() {
         return Ok(());
     }
@@ -164,6 +160,15 @@ pub(super) fn check_input(entry: &Entry, input: &Map<String, Value>) -> Result<(
     Err(Error::Invalid(
         violations.into_iter().map(below_input).collect(),
     ))
+}
+
+/// What the definition's schema has against an input, with pointers into that.
+pub(super) fn input_violations(entry: &Entry, input: &Map<String, Value>) -> Vec<(String, String)> {
+    let Some(schema) = &entry.input_schema else {
+        return Vec::new();
+    };
+    // The schema is about the object as a whole; borrowing it as a value takes a move.
+    schema.violations(&Value::Object(input.clone()))
 }
 
 fn no_definition(workflow: &WorkflowId, version: Option<u32>) -> Error {

@@ -121,6 +121,12 @@ payloads! {
     "execution_resumed" ExecutionResumed of execution { deadline: Timestamp }
     "execution_paused" ExecutionPaused of execution { reason: String, by: Option<String> }
     "execution_unpaused" ExecutionUnpaused of execution { by: Option<String> }
+    "execution_migrated" ExecutionMigrated of execution {
+        from: Version,
+        version: Version,
+        phases: BTreeMap<PhaseName, Digest>,
+        by: Option<String>,
+    }
     "fan_out_expanded" FanOutExpanded of node { items: Vec<Json> }
     "node_started" NodeStarted of item { attempt: u32 }
     "node_progressed" NodeProgressed of item { fraction: f32, message: String }

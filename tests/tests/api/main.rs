@@ -22,6 +22,7 @@ mod definitions;
 mod executions;
 mod flow;
 mod large;
+mod migrations;
 mod misbehaviour;
 mod openapi;
 mod outbound;

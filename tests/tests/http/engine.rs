@@ -17,7 +17,7 @@ use futures::{
 use phasewright::contract::{
     Artifact, Caller, Checkpoint, CheckpointFilter, CheckpointPage, CheckpointStatus, Decision,
     Definition, DefinitionPage, Engine, Error, Event, Execution, ExecutionFilter, ExecutionPage,
-    Json, PageRequest, Phase, Probe, RerunPlan, RerunRequest, StartRequest, Summary, Template,
+    Json, MigrationPlan, PageRequest, Phase, Probe, RerunPlan, RerunRequest, StartRequest, Summary, Template,
 };
 use tokio::time::sleep;
 
@@ -149,6 +149,34 @@ impl Engine for Script {
             version: 1,
             run: request.from_nodes,
             taken: Vec::new(),
+        })
+    }
+
+    async fn executions_migrate(
+        &self,
+        _caller: Caller,
+        id: String,
+        _version: u32,
+    ) -> Result<Summary, Error> {
+        found(&id)?;
+        Ok(summary(&id))
+    }
+
+    async fn executions_plan_migration(
+        &self,
+        _caller: Caller,
+        id: String,
+        version: u32,
+    ) -> Result<MigrationPlan, Error> {
+        found(&id)?;
+        Ok(MigrationPlan {
+            workflow_id: "w".into(),
+            from_version: 1,
+            version,
+            kept: Vec::new(),
+            added: Vec::new(),
+            removed: Vec::new(),
+            phases: Vec::new(),
         })
     }
 

@@ -21,6 +21,8 @@ async fn every_route_reaches_its_component() -> Result<()> {
         ("POST", "/api/executions/e/resume", "{}", 202),
         ("POST", "/api/executions/e/rerun", "{}", 202),
         ("POST", "/api/executions/e/rerun?dry_run=true", "{}", 200),
+        ("POST", "/api/executions/e/migrate", r#"{"version":2}"#, 202),
+        ("POST", "/api/executions/e/migrate?dry_run=true", r#"{"version":2}"#, 200),
         ("GET", "/api/executions", "", 200),
         ("GET", "/api/executions?limit=3", "", 200),
         ("GET", "/api/executions/e", "", 200),

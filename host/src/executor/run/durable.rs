@@ -69,7 +69,7 @@ impl Run {
         }
         let checkpoints = events
             .iter()
-            .filter_map(|recorded| self.inbox.follow(&self.execution, recorded))
+            .flat_map(|recorded| self.inbox.follow(&self.execution, recorded))
             .collect();
         let waiting = self.execution.is_waiting();
         let append = Append {
@@ -179,6 +179,7 @@ fn is_progress(event: &Event) -> bool {
             | Event::FanOutExpanded { .. }
             | Event::ExecutionPaused { .. }
             | Event::ExecutionUnpaused { .. }
+            | Event::ExecutionMigrated { .. }
             | Event::NodeStarted { .. }
             | Event::NodeProgressed { .. }
             | Event::NodeLogged { .. }

@@ -260,6 +260,17 @@ pub fn every_event() -> Vec<(Event, Option<&'static str>, Option<u32>, &'static 
             r#"{"by":null}"#,
         ),
         (
+            Event::ExecutionMigrated {
+                from: Version(3),
+                version: Version(5),
+                phases: [("delay".parse().unwrap(), digest)].into(),
+                by: Some("ops".into()),
+            },
+            None,
+            None,
+            r#"{"from":3,"version":5,"phases":{"delay":"abababababababababababababababababababababababababababababababab"},"by":"ops"}"#,
+        ),
+        (
             Event::FanOutExpanded {
                 node: node("notice"),
                 items: vec![document(json!("AA")), document(json!({"b": 1}))],

@@ -90,6 +90,7 @@ struct Advance<'a>(
     Option<String>,
     u32,
     Option<u32>,
+    u32,
 );
 
 /// Begins the transaction and compares and sets all executions.
@@ -154,6 +155,7 @@ fn advance_row(append: &Append) -> Advance<'_> {
         append.owner.map(owner),
         append.crashes,
         append.keep_days,
+        summary.definition.0,
     )
 }
 

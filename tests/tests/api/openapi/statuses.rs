@@ -177,6 +177,9 @@ async fn executions(api: Api, seen: &mut Seen) {
         {"id": "wait", "phase": "delay", "config": {"ms": 60_000}},
     ]});
     let id = api.launch(&slow, &json!({})).await;
+    let mut newer = slow;
+    newer["name"] = json!("Newer");
+    api.put(&newer).await;
     let done = api.start("documented", &json!({})).await;
     api.end(&done).await;
     let cancel_done = format!("/api/executions/{done}/cancel");
@@ -184,6 +187,8 @@ async fn executions(api: Api, seen: &mut Seen) {
     let (cancel, resume) = (format!("{one}/cancel"), format!("{one}/resume"));
     let events = format!("{one}/events");
     let (pause, rerun) = (format!("{one}/pause"), format!("{one}/rerun"));
+    let migrate = format!("{one}/migrate");
+    let plan_migration = format!("{migrate}?dry_run=true");
     let (pause_done, rerun_done) = (
         format!("/api/executions/{done}/pause"),
         format!("/api/executions/{done}/rerun"),
@@ -201,6 +206,9 @@ async fn executions(api: Api, seen: &mut Seen) {
         ("POST", &*resume, "", "", 202),
         ("POST", &*pause_done, "", "", 409),
         ("POST", &*rerun, "", "", 409),
+        ("POST", &*migrate, "", r#"{"version": 2}"#, 409),
+        ("POST", &*plan_migration, "", r#"{"version": 1}"#, 200),
+        ("POST", &*migrate, "", r#"{"version": 1}"#, 202),
         ("POST", &*plan, "", "", 200),
         ("POST", &*rerun_done, "", "", 202),
         ("POST", &*cancel, "", "", 202),

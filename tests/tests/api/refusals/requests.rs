@@ -375,6 +375,7 @@ async fn paths_and_methods() {
         ("PUT", &format!("{NOBODY}/cancel"), "POST"),
         ("GET", &format!("{NOBODY}/pause"), "POST"),
         ("GET", &format!("{NOBODY}/rerun"), "POST"),
+        ("GET", &format!("{NOBODY}/migrate"), "POST"),
         ("DELETE", "/api/workflows/picky", "GET, HEAD, PUT"),
         ("POST", "/api/workflows/picky", "GET, HEAD, PUT"),
         ("POST", "/api/phases", "GET, HEAD"),

@@ -26,7 +26,8 @@ advanced AS (
         waiting    = next.waiting,
         owner      = next.owner,
         crashes    = next.crashes,
-        keep_days  = next.keep_days
+        keep_days  = next.keep_days,
+        definition = next.definition
     FROM next
     WHERE executions.id = next.id
         AND executions.version = next.expected

@@ -25,7 +25,7 @@ pub use workflow::checkpoints::{
     Checkpoint, CheckpointPosition, CheckpointStatus, Decision, Filter as CheckpointFilter,
     Page as CheckpointPage,
 };
-pub use workflow::definitions::{Definition, Page as DefinitionPage, Template};
+pub use workflow::definitions::{Definition, Deprecation, Page as DefinitionPage, Template};
 pub use workflow::events::Event;
 pub use workflow::executions::{
     Execution, Filter as ExecutionFilter, MigrationPlan, NodeView, Page as ExecutionPage, RerunPlan,
@@ -200,6 +200,23 @@ pub trait Engine: Send + Sync + 'static {
         id: String,
         page: PageRequest,
     ) -> Result<DefinitionPage, Error>;
+
+    /// `definitions.deprecate`
+    async fn definitions_deprecate(
+        &self,
+        caller: Caller,
+        id: String,
+        version: u32,
+        reason: String,
+    ) -> Result<Definition, Error>;
+
+    /// `definitions.restore`
+    async fn definitions_restore(
+        &self,
+        caller: Caller,
+        id: String,
+        version: u32,
+    ) -> Result<Definition, Error>;
 
     /// `definitions.templates`
     async fn definitions_templates(&self, caller: Caller) -> Result<Vec<Template>, Error>;

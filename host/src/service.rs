@@ -19,6 +19,7 @@ mod problems;
 mod rerun;
 mod start;
 mod templates;
+mod versions;
 mod views;
 
 pub use definitions::{CheckError, check_definition};
@@ -266,6 +267,25 @@ impl Engine for Service {
         page: PageRequest,
     ) -> Result<DefinitionPage, Error> {
         self.versions(&id, page).await
+    }
+
+    async fn definitions_deprecate(
+        &self,
+        _caller: Caller,
+        id: String,
+        version: u32,
+        reason: String,
+    ) -> Result<Definition, Error> {
+        self.deprecate(&id, version, reason).await
+    }
+
+    async fn definitions_restore(
+        &self,
+        _caller: Caller,
+        id: String,
+        version: u32,
+    ) -> Result<Definition, Error> {
+        self.restore(&id, version).await
     }
 
     async fn definitions_templates(&self, _caller: Caller) -> Result<Vec<Template>, Error> {

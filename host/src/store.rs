@@ -29,7 +29,7 @@ mod writer;
 #[cfg(test)]
 mod conformance;
 
-use std::sync::Arc;
+use std::{collections::HashMap, sync::Arc};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -45,7 +45,8 @@ pub use components::{Components, NewComponent};
 pub use postgres::PostgresStore;
 pub use rows::{
     CheckpointFilter, CheckpointOutcome, CheckpointRow, CheckpointState, CheckpointStatus,
-    ExecutionFilter, NewDefinition, Page, PutDefinition, StoredDefinition, Summary,
+    Deprecated, ExecutionFilter, NewDefinition, Page, PutDefinition, Startable, StoredDefinition,
+    Summary, Wanted,
 };
 pub use sizes::{Sizes, TableSize, sizes};
 pub use sqlite::SqliteStore;
@@ -115,6 +116,15 @@ pub trait Store: Components + 'static {
         new: NewDefinition,
         expected: Option<u32>,
     ) -> Result<PutDefinition, StoreError>;
+
+    /// Deprecates a version of a definition, or does so no more; none when there is no such
+    /// version.
+    async fn deprecate(
+        &self,
+        workflow: &WorkflowId,
+        version: Version,
+        deprecated: Option<Deprecated>,
+    ) -> Result<Option<StoredDefinition>, StoreError>;
 
     /// A blob by its digest.
     async fn blob(&self, digest: Digest) -> Result<Option<Bytes>, StoreError>;
@@ -192,6 +202,11 @@ pub trait Queries: Send + Sync {
         workflow: &WorkflowId,
         version: Option<Version>,
     ) -> Result<Option<StoredDefinition>, StoreError>;
+    /// The versions that starts would take, of those of these that exist.
+    async fn startable(
+        &self,
+        wanted: &[Wanted],
+    ) -> Result<HashMap<Wanted, Startable>, StoreError>;
     /// The latest version of each workflow, by id.
     async fn definitions(
         &self,

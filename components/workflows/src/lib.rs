@@ -10,7 +10,8 @@ use phasewright_endpoint::{
         body::read,
         caller::caller,
         condition::expected_version,
-        path::{Path, id, phase_name},
+        json::Fields,
+        path::{Path, id, number, phase_name},
         query::Query,
     },
 };
@@ -29,6 +30,9 @@ async fn route(request: Request) -> Result<Reply, Problem> {
     let segments = path.segments();
     if let ["api", "workflows", workflow] = segments[..] {
         return one(request, workflow).await;
+    }
+    if let ["api", "workflows", workflow, "versions", version, verb] = segments[..] {
+        return change(request, workflow, version, verb).await;
     }
     if let ["api", "templates", name, "instantiate"] = segments[..] {
         return instantiate(request, name).await;
@@ -77,6 +81,33 @@ async fn one(request: Request, workflow: &str) -> Result<Reply, Problem> {
             definition::shown(&head.headers, &found)
         }
     }
+}
+
+/// Deprecates a version, or does so no more.
+async fn change(
+    request: Request,
+    workflow: &str,
+    version: &str,
+    verb: &str,
+) -> Result<Reply, Problem> {
+    if !matches!(verb, "deprecate" | "restore") {
+        return Err(Problem::no_route());
+    }
+    let (head, body) = request.into_parts();
+    allow(&head, &[Method::POST])?;
+    let workflow = id("id", workflow)?.to_owned();
+    let version = number("version", version)?;
+    Query::parse(&head, &[])?;
+    let caller = caller(&head.headers)?;
+    let body = read(&head, body).await?;
+    let found = if verb == "deprecate" {
+        let reason = definition::reason(&body)?;
+        definitions::deprecate(caller, workflow, version, reason).await?
+    } else {
+        Fields::parse(&body)?.finish()?;
+        definitions::restore(caller, workflow, version).await?
+    };
+    definition::changed(&found)
 }
 
 async fn list(head: &Parts) -> Result<Reply, Problem> {

@@ -325,6 +325,27 @@ impl<T: Send> workflow::definitions::HostWithStore<T> for HasSelf<State> {
         engine(door).definitions_versions(caller, id, page).await
     }
 
+    async fn deprecate(
+        door: &Accessor<T, Self>,
+        caller: Caller,
+        id: String,
+        version: u32,
+        reason: String,
+    ) -> Result<Definition, Error> {
+        engine(door)
+            .definitions_deprecate(caller, id, version, reason)
+            .await
+    }
+
+    async fn restore(
+        door: &Accessor<T, Self>,
+        caller: Caller,
+        id: String,
+        version: u32,
+    ) -> Result<Definition, Error> {
+        engine(door).definitions_restore(caller, id, version).await
+    }
+
     async fn templates(door: &Accessor<T, Self>, caller: Caller) -> Result<Vec<Template>, Error> {
         engine(door).definitions_templates(caller).await
     }

@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use serde_json::Map;
 
 use super::{
-    Service, library::Entry, parameters, problems::invalid, start::input_violations, views,
+    Service, library::Entry, parameters, problems::invalid, 
+    start::{check_not_deprecated, input_violations},
+    views,
 };
 use crate::{
     contract::{Caller, Error, MigrationPlan, Summary, Violation},
@@ -73,8 +75,8 @@ impl Service {
     async fn checked_migration(&self, id: ExecutionId, version: Version) -> Result<Checked, Error> {
         let old = self.folded(id).await?;
         let workflow = &old.definition.id;
-        let entry = self.library.entry(workflow, Some(version)).await?;
-        let entry = entry.ok_or_else(|| {
+        let found = self.library.startable(workflow, Some(version)).await?;
+        let (entry, deprecated) = found.ok_or_else(|| {
             let message = format!("there is no version {version} of workflow {workflow}");
             invalid("/version", message)
         })?;
@@ -88,6 +90,7 @@ impl Service {
                 migration,
             });
         }
+        check_not_deprecated(&entry, Some(version), deprecated)?;
         old.check_still(version).map_err(CommandError::from)?;
         let migration = Migration::plan(&old, &entry.definition);
         let phases = entry.phases(&*self.runner);

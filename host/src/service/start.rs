@@ -21,20 +21,19 @@ pub(super) const TIMEOUT_MS_MAX: u64 = 31_536_000_000;
 impl Service {
     pub(super) async fn start(&self, request: StartRequest) -> Result<(Summary, bool), Error> {
         let workflow: WorkflowId = parameters::id("workflow", &request.workflow_id)?;
-        let entry = self
-            .library
-            .entry(&workflow, request.version.map(Version))
-            .await?;
-        let entry = entry.ok_or_else(|| no_definition(&workflow, request.version))?;
+        let wanted = request.version.map(Version);
+        let found = self.library.startable(&workflow, wanted).await?;
+        let (entry, deprecated) = found.ok_or_else(|| no_definition(&workflow, request.version))?;
         let input = object("/input", &request.input)?;
         let context = object("/initial_context", &request.context)?;
         let timeout = timeout(&request, &entry)?;
         let key = start_key(&request, &input, &context)?;
         check_input(&entry, &input)?;
-        let phases = entry.phases(&*self.runner)?;
         if let Some(first) = self.started_before(&workflow, key.as_ref()).await? {
             return Ok((first, false));
         }
+        check_not_deprecated(&entry, wanted, deprecated)?;
+        let phases = entry.phases(&*self.runner)?;
         let created = Event::ExecutionCreated {
             workflow,
             version: entry.version,
@@ -169,6 +168,24 @@ pub(super) fn input_violations(entry: &Entry, input: &Map<String, Value>) -> Vec
     };
     // The schema is about the object as a whole; borrowing it as a value takes a move.
     schema.violations(&Value::Object(input.clone()))
+}
+
+/// A deprecated version starts nothing new.
+pub(super) fn check_not_deprecated(
+    entry: &Entry,
+    wanted: Option<Version>,
+    deprecated: Option<String>,
+) -> Result<(), Error> {
+    let Some(reason) = deprecated else {
+        return Ok(());
+    };
+    let (workflow, version) = (&entry.definition.id, entry.version);
+    Err(Error::Conflict(match wanted {
+        Some(_) => format!("version {version} of workflow {workflow} is deprecated: {reason}"),
+        None => format!(
+            "all versions of workflow {workflow} are deprecated; the latest, {version}: {reason}"
+        ),
+    }))
 }
 
 fn no_definition(workflow: &WorkflowId, version: Option<u32>) -> Error {

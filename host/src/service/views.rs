@@ -182,6 +182,10 @@ pub(super) fn definition(stored: &StoredDefinition) -> contract::Definition {
         description: stored.description.clone(),
         document: text(&stored.document),
         created_at: stored.created_at.to_string(),
+        deprecated: stored.deprecated.as_ref().map(|it| contract::Deprecation {
+            reason: it.reason.clone(),
+            at: it.at.to_string(),
+        }),
     }
 }
 

@@ -169,6 +169,29 @@ pub struct StoredDefinition {
     pub document: Json,
     /// When it was stored.
     pub created_at: Timestamp,
+    /// Since when it starts nothing any more, and why.
+    pub deprecated: Option<Deprecated>,
+}
+
+/// Why a version of a definition starts nothing any more.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Deprecated {
+    /// For people. The character NUL comes back as U+FFFD.
+    pub reason: String,
+    /// Since when.
+    pub at: Timestamp,
+}
+
+/// Which version somebody wants to start: the latest that is not deprecated when none is named.
+pub type Wanted = (WorkflowId, Option<Version>);
+
+/// The version that a start would take.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Startable {
+    /// Which one; the latest when all are deprecated.
+    pub version: Version,
+    /// Why it may not be started.
+    pub deprecated: Option<String>,
 }
 
 impl NewDefinition {
@@ -193,6 +216,7 @@ impl NewDefinition {
             description: plain(&self.description),
             document: self.document,
             created_at: self.at,
+            deprecated: None,
         })
     }
 }

@@ -31,3 +31,4 @@ mod refusals;
 mod reruns;
 mod templates;
 mod upgrades;
+mod versions;

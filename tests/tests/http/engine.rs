@@ -296,6 +296,27 @@ impl Engine for Script {
         Ok(definitions())
     }
 
+    async fn definitions_deprecate(
+        &self,
+        _caller: Caller,
+        id: String,
+        _version: u32,
+        _reason: String,
+    ) -> Result<Definition, Error> {
+        found(&id)?;
+        Ok(definition(&id))
+    }
+
+    async fn definitions_restore(
+        &self,
+        _caller: Caller,
+        id: String,
+        _version: u32,
+    ) -> Result<Definition, Error> {
+        found(&id)?;
+        Ok(definition(&id))
+    }
+
     async fn definitions_templates(&self, _caller: Caller) -> Result<Vec<Template>, Error> {
         Ok(vec![Template {
             name: "t".into(),

@@ -68,6 +68,12 @@ impl Object<'_> {
         self.text.push(b']');
     }
 
+    /// A field with an object.
+    pub fn object(&mut self, name: &str, build: impl FnOnce(&mut Object)) {
+        self.name(name);
+        write_object(self.text, build);
+    }
+
     fn name(&mut self, name: &str) {
         if !std::mem::take(&mut self.is_empty) {
             self.text.push(b',');

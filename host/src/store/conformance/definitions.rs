@@ -8,8 +8,8 @@ use super::{
     open,
 };
 use crate::{
-    store::{Page, PutDefinition, Store, StoredDefinition},
-    workflow::Version,
+    store::{Deprecated, Page, PutDefinition, Startable, Store, StoredDefinition, Wanted},
+    workflow::{Timestamp, Version},
 };
 
 fn stored(put: PutDefinition) -> StoredDefinition {
@@ -147,4 +147,67 @@ pub async fn definitions_are_listed(database: &dyn TestDatabase) {
         versions.extend(items.iter().map(|item| item.version.0));
     }
     assert_eq!(versions, [3, 2, 1]);
+}
+
+async fn startable(store: &dyn Store, version: Option<u32>) -> Option<(u32, Option<String>)> {
+    let wanted: Wanted = (workflow("flow"), version.map(Version));
+    let others = ["none", "other"].map(|name| (workflow(name), None));
+    let [none, other] = others.clone();
+    let asked = [none.clone(), wanted.clone(), other.clone()];
+    let found = store.queries().startable(&asked).await.unwrap();
+    assert_eq!(found.get(&none), None);
+    let version = Version(1);
+    let deprecated = None;
+    assert_eq!(found.get(&other), Some(&Startable { version, deprecated }));
+    let found = found.get(&wanted)?;
+    Some((found.version.0, found.deprecated.clone()))
+}
+
+pub async fn a_deprecated_version_is_passed_over(database: &dyn TestDatabase) {
+    let store = open(database).await;
+    put(&*store, "other", 1).await;
+    assert_eq!(startable(&*store, None).await, None);
+    for number in 1..=3 {
+        put(&*store, "flow", number).await;
+    }
+    let flow = workflow("flow");
+    let set = async |version, reason: Option<&str>| {
+        let deprecated = reason.map(|reason| Deprecated {
+            reason: reason.to_owned(),
+            at: Timestamp(7),
+        });
+        let set = store.deprecate(&flow, Version(version), deprecated.clone());
+        let set = set.await.unwrap();
+        if let Some(set) = &set {
+            assert_eq!(set.deprecated, deprecated);
+        }
+        set
+    };
+    assert_eq!(set(4, Some("absent")).await, None);
+    assert_eq!(startable(&*store, None).await, Some((3, None)));
+    assert!(set(3, Some("slow")).await.is_some());
+    set(1, Some("old")).await;
+    let slow = || Some("slow".to_owned());
+    assert_eq!(startable(&*store, None).await, Some((2, None)));
+    assert_eq!(startable(&*store, Some(3)).await, Some((3, slow())));
+    assert_eq!(startable(&*store, Some(2)).await, Some((2, None)));
+    assert_eq!(startable(&*store, Some(4)).await, None);
+    set(2, Some("wrong")).await;
+    assert_eq!(startable(&*store, None).await, Some((3, slow())));
+    // It is the latest all the same, and everybody sees what it is.
+    assert_eq!(put(&*store, "flow", 3).await.deprecated.unwrap().reason, "slow");
+    let page = Page {
+        after: None,
+        limit: 9,
+    };
+    let listed = store.queries().versions(&flow, page).await.unwrap();
+    let reasons: Vec<_> = (listed.into_iter())
+        .map(|item| item.deprecated.unwrap().reason)
+        .collect();
+    assert_eq!(reasons, ["slow", "wrong", "old"]);
+    set(2, None).await;
+    set(2, None).await;
+    assert_eq!(startable(&*store, None).await, Some((2, None)));
+    put(&*store, "flow", 4).await;
+    assert_eq!(startable(&*store, None).await, Some((4, None)));
 }

@@ -3,9 +3,12 @@
 use sqlx::{Connection, PgConnection, query, query_as};
 
 use super::error::{unavailable, uncertain};
-use crate::store::{
-    NewDefinition, PutDefinition, StoreError,
-    codec::{DefinitionRow, encode_document},
+use crate::{
+    store::{
+        Deprecated, NewDefinition, PutDefinition, StoreError, StoredDefinition,
+        codec::{DefinitionRow, encode_document, plain},
+    },
+    workflow::{Version, WorkflowId},
 };
 
 /// In one transaction: looks at the latest version, and adds the next one. Whoever puts
@@ -46,4 +49,23 @@ pub(super) async fn put(
         .map_err(unavailable)?;
     transaction.commit().await.map_err(uncertain)?;
     Ok(PutDefinition::Stored(stored))
+}
+
+/// Deprecates a version, or does so no more.
+pub(super) async fn deprecate(
+    connection: &mut PgConnection,
+    workflow: &WorkflowId,
+    version: Version,
+    deprecated: Option<Deprecated>,
+) -> Result<Option<StoredDefinition>, StoreError> {
+    let (reason, at) = deprecated.map(|it| (plain(&it.reason), it.at.0)).unzip();
+    let row: Option<DefinitionRow> = query_as(include_str!("sql/deprecate.sql"))
+        .bind(workflow.as_str())
+        .bind(i64::from(version.0))
+        .bind(reason)
+        .bind(at)
+        .fetch_optional(connection)
+        .await
+        .map_err(uncertain)?;
+    row.map(DefinitionRow::decode).transpose()
 }

@@ -136,5 +136,8 @@ fn find<'o>(operations: &'o [Operation], shown: &str) -> &'o Operation {
 
 /// A path on which there is nothing.
 pub fn path_to_nothing(operation: &Operation) -> String {
-    operation.path_with(|_| NOTHING.to_owned())
+    operation.path_with(|parameter| match parameter["name"].as_str() {
+        Some("version") => text(&parameter["example"]),
+        _ => NOTHING.to_owned(),
+    })
 }

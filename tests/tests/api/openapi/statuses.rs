@@ -157,6 +157,8 @@ async fn definitions(api: Api, seen: &mut Seen) {
     let path = "/api/workflows/documented";
     let instantiate = "/api/templates/sdlc_linear/instantiate";
     let versions = format!("{path}/versions");
+    let deprecate = format!("{versions}/1/deprecate");
+    let restore = format!("{versions}/1/restore");
     for (method, path, headers, body, status) in [
         ("POST", "/api/workflows/validate", "", &*document, 200),
         ("PUT", path, "", &*document, 200),
@@ -166,6 +168,8 @@ async fn definitions(api: Api, seen: &mut Seen) {
         ("GET", path, "", "", 200),
         ("GET", path, "if-none-match: \"1\"\r\n", "", 304),
         ("GET", &*versions, "", "", 200),
+        ("POST", &*deprecate, "", r#"{"reason": "old"}"#, 200),
+        ("POST", &*restore, "", "", 200),
         ("GET", "/api/workflows", "", "", 200),
     ] {
         gives(api, method, path, headers, body, status, seen).await;

@@ -1,7 +1,7 @@
 -- The latest version of each workflow after $1, at most $2.
 SELECT
     latest.workflow, latest.version, latest.name, latest.description, latest.document,
-    latest.created_at
+    latest.created_at, latest.deprecated, latest.deprecated_at
 FROM definitions AS first
 JOIN definitions AS latest
     ON latest.workflow = first.workflow

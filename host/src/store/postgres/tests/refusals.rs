@@ -61,7 +61,7 @@ async fn a_newer_schema_is_refused() {
     assert!(
         error
             .to_string()
-            .contains("has migration 9999, the last known one is 5"),
+            .contains("has migration 9999, the last known one is 7"),
         "{error}"
     );
 }

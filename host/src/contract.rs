@@ -25,7 +25,9 @@ pub use workflow::checkpoints::{
     Checkpoint, CheckpointPosition, CheckpointStatus, Decision, Filter as CheckpointFilter,
     Page as CheckpointPage,
 };
-pub use workflow::definitions::{Definition, Deprecation, Page as DefinitionPage, Template};
+pub use workflow::definitions::{
+    Change, ChangedNode, Definition, Deprecation, Difference, Page as DefinitionPage, Template,
+};
 pub use workflow::events::Event;
 pub use workflow::executions::{
     Execution, Filter as ExecutionFilter, MigrationPlan, NodeView, Page as ExecutionPage, RerunPlan,
@@ -200,6 +202,15 @@ pub trait Engine: Send + Sync + 'static {
         id: String,
         page: PageRequest,
     ) -> Result<DefinitionPage, Error>;
+
+    /// `definitions.diff`
+    async fn definitions_diff(
+        &self,
+        caller: Caller,
+        id: String,
+        from_version: Option<u32>,
+        to_version: Option<u32>,
+    ) -> Result<Difference, Error>;
 
     /// `definitions.deprecate`
     async fn definitions_deprecate(

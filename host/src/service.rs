@@ -37,7 +37,7 @@ use crate::{
     clock::Clock,
     contract::{
         Artifact, Caller, Checkpoint, CheckpointFilter, CheckpointPage, Decision, Definition,
-        DefinitionPage, Engine, Error, Event, Execution, ExecutionFilter, ExecutionPage, Json,
+        DefinitionPage, Difference, Engine, Error, Event, Execution, ExecutionFilter, ExecutionPage, Json,
         MigrationPlan, PageRequest, Phase, Probe, RerunPlan, RerunRequest, StartRequest, Summary, Template,
     },
     events::Events,
@@ -267,6 +267,16 @@ impl Engine for Service {
         page: PageRequest,
     ) -> Result<DefinitionPage, Error> {
         self.versions(&id, page).await
+    }
+
+    async fn definitions_diff(
+        &self,
+        _caller: Caller,
+        id: String,
+        from_version: Option<u32>,
+        to_version: Option<u32>,
+    ) -> Result<Difference, Error> {
+        self.diff(&id, from_version, to_version).await
     }
 
     async fn definitions_deprecate(

@@ -14,7 +14,7 @@ mod template;
 mod time;
 
 pub use definition::{
-    Checkpoint, Definition, Draft, ITEMS_MAX, Join, NEEDS_MAX, NODES_MAX, Node, NodeIndex,
+    Change, Checkpoint, Definition, Difference, Draft, ITEMS_MAX, Join, NEEDS_MAX, NODES_MAX, Node, NodeIndex,
     OnExpiry, OnFailure, OnReject, Position, RERUNS_MAX, Retry, Violation,
 };
 pub use depth::{DEPTH_MAX, is_deeper_than};

@@ -6,7 +6,7 @@ use crate::{
     Problem, Reply,
     bindings::{
         catalog::Phase,
-        definitions::{Definition, Deprecation, Page, Template},
+        definitions::{Change, Definition, Deprecation, Difference, Page, Template},
     },
     reply::{
         self,
@@ -66,6 +66,34 @@ pub fn reason(body: &str) -> Result<String, Problem> {
     let reason = fields.text("reason");
     // The engine says how long it may be, and that it must be there.
     fields.finish_with(Ok(reason.unwrap_or_default()))
+}
+
+/// The reply with a difference: `{id, from, to, document, nodes: {added, removed, changed}}`.
+pub fn difference(id: &str, found: &Difference) -> Reply {
+    let text = json::object(|object| {
+        object.field("id", id);
+        object.field("from", found.from_version);
+        object.field("to", found.to_version);
+        object.objects("document", &found.document, write_change);
+        object.object("nodes", |object| {
+            object.field("added", &found.added);
+            object.field("removed", &found.removed);
+            object.objects("changed", &found.changed, |object, node| {
+                object.field("id", &node.id);
+                object.objects("changes", &node.changes, write_change);
+            });
+        });
+    });
+    reply::with_json(StatusCode::OK, text)
+}
+
+fn write_change(object: &mut Object, change: &Change) {
+    object.field("pointer", &change.pointer);
+    for (name, value) in [("before", &change.before), ("after", &change.after)] {
+        if let Some(value) = value {
+            object.document(name, value);
+        }
+    }
 }
 
 /// The reply with a definition whatever the client has, see [`shown`].

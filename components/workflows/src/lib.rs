@@ -40,6 +40,7 @@ async fn route(request: Request) -> Result<Reply, Problem> {
     let head = request.into_parts().0;
     match segments[..] {
         ["api", "workflows"] => list(&head).await,
+        ["api", "workflows", workflow, "diff"] => diff(&head, workflow).await,
         ["api", "workflows", workflow, "versions"] => versions(&head, workflow).await,
         ["api", "templates"] => templates(&head).await,
         ["api", "templates", name] => template(&head, name).await,
@@ -81,6 +82,18 @@ async fn one(request: Request, workflow: &str) -> Result<Reply, Problem> {
             definition::shown(&head.headers, &found)
         }
     }
+}
+
+/// What one version has otherwise than another.
+async fn diff(head: &Parts, workflow: &str) -> Result<Reply, Problem> {
+    allow(head, &[Method::GET])?;
+    let workflow = id("id", workflow)?.to_owned();
+    let query = Query::parse(head, &["from", "to"])?;
+    let from = query.number("from", 1, u32::MAX)?;
+    let to = query.number("to", 1, u32::MAX)?;
+    let caller = caller(&head.headers)?;
+    let found = definitions::diff(caller, workflow.clone(), from, to).await?;
+    Ok(definition::difference(&workflow, &found))
 }
 
 /// Deprecates a version, or does so no more.

@@ -44,6 +44,19 @@ enum Command {
         #[command(flatten)]
         page: Page,
     },
+    /// Show what a version has otherwise than another
+    Diff {
+        /// Which workflow
+        id: String,
+        /// The earlier version [default: the one before the later]
+        #[arg(long)]
+        from: Option<u32>,
+        /// The later version [default: the latest]
+        #[arg(long)]
+        to: Option<u32>,
+        #[command(flatten)]
+        client: Client,
+    },
     /// Let a version start nothing any more; what runs goes on
     Deprecate {
         #[command(flatten)]
@@ -84,6 +97,32 @@ impl Which {
     }
 }
 
+/// A line for each change: + is new, - is gone.
+fn show_difference(found: &Value) {
+    let each = |value: &Value| value.as_array().cloned().unwrap_or_default();
+    let nodes = &found["nodes"];
+    for (sign, ids) in [("+", &nodes["added"]), ("-", &nodes["removed"])] {
+        for id in each(ids) {
+            println!("{sign} node {}", id.as_str().unwrap_or_default());
+        }
+    }
+    let changes = |place: &str, changes: &Value| {
+        for change in each(changes) {
+            println!("{place}{}", change["pointer"].as_str().unwrap_or_default());
+            for (sign, value) in [("-", change.get("before")), ("+", change.get("after"))] {
+                if let Some(value) = value {
+                    println!("  {sign} {value}");
+                }
+            }
+        }
+    };
+    for node in each(&nodes["changed"]) {
+        let place = format!("node {} ", node["id"].as_str().unwrap_or_default());
+        changes(&place, &node["changes"]);
+    }
+    changes("", &found["document"]);
+}
+
 impl Page {
     fn list(&self, path: &[&str]) -> Result<()> {
         let mut query = vec![("limit", self.limit.to_string())];
@@ -111,6 +150,19 @@ impl Workflows {
         match (&self.command, &self.id) {
             (Some(Command::Versions { id, page }), _) => {
                 page.list(&["api", "workflows", id, "versions"])?;
+            }
+            (Some(Command::Diff { id, from, to, client }), _) => {
+                let query = [("from", from), ("to", to)];
+                let query = query.into_iter();
+                let query: Vec<_> = query
+                    .filter_map(|(name, version)| Some((name, (*version)?.to_string())))
+                    .collect();
+                let found = client.get(&["api", "workflows", id, "diff"], &query)?;
+                if client.json {
+                    show::json(&found);
+                } else {
+                    show_difference(&found);
+                }
             }
             (Some(Command::Deprecate { which, reason }), _) => {
                 which.set("deprecate", &json!({ "reason": reason }))?;

@@ -19,7 +19,7 @@ use wasmtime::{
 use super::instance::State;
 use crate::contract::{
     Artifact, Caller, Checkpoint, CheckpointFilter, CheckpointPage, Decision, Definition,
-    DefinitionPage, Engine, Error, Event, Execution, ExecutionFilter, ExecutionPage, Json,
+    DefinitionPage, Difference, Engine, Error, Event, Execution, ExecutionFilter, ExecutionPage, Json,
     MigrationPlan, PageRequest, Phase, Probe, RerunPlan, RerunRequest, StartRequest, Summary, Template,
     bindings::phasewright::workflow,
 };
@@ -323,6 +323,18 @@ impl<T: Send> workflow::definitions::HostWithStore<T> for HasSelf<State> {
         page: PageRequest,
     ) -> Result<DefinitionPage, Error> {
         engine(door).definitions_versions(caller, id, page).await
+    }
+
+    async fn diff(
+        door: &Accessor<T, Self>,
+        caller: Caller,
+        id: String,
+        from_version: Option<u32>,
+        to_version: Option<u32>,
+    ) -> Result<Difference, Error> {
+        engine(door)
+            .definitions_diff(caller, id, from_version, to_version)
+            .await
     }
 
     async fn deprecate(

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
-use super::{Service, library::Entry, parameters, problems::invalid, views};
+use super::{Service, library::Entry, parameters, problems::invalid, versions::absent, views};
 use crate::{
     contract::{Error, StartRequest, Summary, Violation},
     executor::{NewExecution, Started},
@@ -23,7 +23,7 @@ impl Service {
         let workflow: WorkflowId = parameters::id("workflow", &request.workflow_id)?;
         let wanted = request.version.map(Version);
         let found = self.library.startable(&workflow, wanted).await?;
-        let (entry, deprecated) = found.ok_or_else(|| no_definition(&workflow, request.version))?;
+        let (entry, deprecated) = found.ok_or_else(|| absent(&workflow, wanted))?;
         let input = object("/input", &request.input)?;
         let context = object("/initial_context", &request.context)?;
         let timeout = timeout(&request, &entry)?;
@@ -188,9 +188,3 @@ pub(super) fn check_not_deprecated(
     }))
 }
 
-fn no_definition(workflow: &WorkflowId, version: Option<u32>) -> Error {
-    Error::NotFound(match version {
-        Some(version) => format!("there is no version {version} of workflow {workflow}"),
-        None => format!("there is no workflow {workflow}"),
-    })
-}

@@ -1,9 +1,13 @@
-//! What becomes of versions of definitions: deprecated, and started again.
+//! What becomes of versions of definitions: compared, deprecated, and started again.
 
-use super::{Service, parameters, problems::invalid, views};
+use super::{
+    Service, parameters,
+    problems::{internal, invalid},
+    views,
+};
 use crate::{
     contract::{self, Error},
-    store::Deprecated,
+    store::{Deprecated, Page, StoredDefinition},
     workflow::{Version, WorkflowId},
 };
 
@@ -11,6 +15,45 @@ use crate::{
 const REASON_CHARACTERS_MAX: usize = 1000;
 
 impl Service {
+    /// What a version has otherwise than another.
+    pub(super) async fn diff(
+        &self,
+        id: &str,
+        from: Option<u32>,
+        to: Option<u32>,
+    ) -> Result<contract::Difference, Error> {
+        let workflow: WorkflowId = parameters::id("workflow", id)?;
+        let after = self.stored(&workflow, to.map(Version)).await?;
+        let before = match from {
+            Some(from) => self.stored(&workflow, Some(Version(from))).await?,
+            None => self.before(&after).await?,
+        };
+        // Large documents take a while.
+        let compare = move || views::difference(&before, &after);
+        let compared = tokio::task::spawn_blocking(compare).await;
+        compared.map_err(|panic| internal(&panic))
+    }
+
+    async fn stored(
+        &self,
+        workflow: &WorkflowId,
+        version: Option<Version>,
+    ) -> Result<StoredDefinition, Error> {
+        let queries = self.store.queries();
+        let stored = queries.definition(workflow, version).await?;
+        stored.ok_or_else(|| absent(workflow, version))
+    }
+
+    /// The version before this one, or this one when it is the first.
+    async fn before(&self, after: &StoredDefinition) -> Result<StoredDefinition, Error> {
+        let page = Page {
+            after: Some(after.version),
+            limit: 1,
+        };
+        let older = self.store.queries().versions(&after.workflow, page).await?;
+        Ok(older.into_iter().next().unwrap_or_else(|| after.clone()))
+    }
+
     /// A version starts nothing any more; what runs goes on.
     pub(super) async fn deprecate(
         &self,
@@ -46,10 +89,14 @@ impl Service {
         let stored = self.store.deprecate(&workflow, version, deprecated).await;
         // Also when nobody knows whether it happened.
         self.library.changed(&workflow);
-        let stored = stored?.ok_or_else(|| {
-            let message = format!("there is no version {version} of workflow {workflow}");
-            Error::NotFound(message)
-        })?;
+        let stored = stored?.ok_or_else(|| absent(&workflow, Some(version)))?;
         Ok(views::definition(&stored))
     }
+}
+
+pub(super) fn absent(workflow: &WorkflowId, version: Option<Version>) -> Error {
+    Error::NotFound(match version {
+        Some(version) => format!("there is no version {version} of workflow {workflow}"),
+        None => format!("there is no workflow {workflow}"),
+    })
 }

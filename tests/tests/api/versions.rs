@@ -134,3 +134,47 @@ async fn every_host_knows_at_once_what_is_deprecated() {
     assert_eq!(set(two.api, "told", 2, "restore", &json!({})).await.status, 200);
     assert_eq!(execute(one.api, "told", &json!({})).await.json()["version"], 2);
 }
+
+#[tokio::test]
+async fn versions_are_compared_both_ways() {
+    let api = shared();
+    let mut document = version("compared", 1);
+    api.put(&document).await;
+    document["max_parallel"] = json!(2);
+    document["nodes"][0]["config"]["ms"] = json!(5);
+    let more = json!({"id": "more", "phase": "delay", "config": {"ms": 0}, "needs": ["wait"]});
+    document["nodes"].as_array_mut().unwrap().push(more);
+    api.put(&document).await;
+    let diff = async |from, to| {
+        let path = format!("/api/workflows/compared/diff?from={from}&to={to}");
+        api.read(&path).await
+    };
+    assert_eq!(
+        diff(1, 2).await,
+        json!({
+            "id": "compared", "from": 1, "to": 2,
+            "document": [{"pointer": "/max_parallel", "after": 2}],
+            "nodes": {"added": ["more"], "removed": [], "changed": [
+                {"id": "wait", "changes": [{"pointer": "/config/ms", "before": 1, "after": 5}]},
+            ]},
+        })
+    );
+    let back = diff(2, 1).await;
+    assert_eq!(back["document"], json!([{"pointer": "/max_parallel", "before": 2}]));
+    assert_eq!(back["nodes"]["removed"], json!(["more"]));
+    let latest = api.read("/api/workflows/compared/diff").await;
+    assert_eq!(latest, diff(1, 2).await);
+    let first = api.read("/api/workflows/compared/diff?to=1").await;
+    assert_eq!((&first["from"], &first["document"]), (&json!(1), &json!([])));
+    let none = json!({"added": [], "removed": [], "changed": []});
+    let same = diff(2, 2).await;
+    assert_eq!((&same["document"], &same["nodes"]), (&json!([]), &none));
+    for (query, status, says) in [
+        ("?from=1&to=3", 404, "there is no version 3 of workflow compared"),
+        ("?from=9&to=1", 404, "there is no version 9"),
+        ("?from=0&to=1", 400, "`from`"),
+    ] {
+        let path = format!("/api/workflows/compared/diff{query}");
+        api.get(&path).await.is_problem(status, says);
+    }
+}

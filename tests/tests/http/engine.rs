@@ -16,7 +16,7 @@ use futures::{
 };
 use phasewright::contract::{
     Artifact, Caller, Checkpoint, CheckpointFilter, CheckpointPage, CheckpointStatus, Decision,
-    Definition, DefinitionPage, Engine, Error, Event, Execution, ExecutionFilter, ExecutionPage,
+    Definition, DefinitionPage, Difference, Engine, Error, Event, Execution, ExecutionFilter, ExecutionPage,
     Json, MigrationPlan, PageRequest, Phase, Probe, RerunPlan, RerunRequest, StartRequest, Summary, Template,
 };
 use tokio::time::sleep;
@@ -294,6 +294,24 @@ impl Engine for Script {
     ) -> Result<DefinitionPage, Error> {
         found(&id)?;
         Ok(definitions())
+    }
+
+    async fn definitions_diff(
+        &self,
+        _caller: Caller,
+        id: String,
+        from_version: Option<u32>,
+        to_version: Option<u32>,
+    ) -> Result<Difference, Error> {
+        found(&id)?;
+        Ok(Difference {
+            from_version: from_version.unwrap_or(1),
+            to_version: to_version.unwrap_or(1),
+            document: Vec::new(),
+            added: Vec::new(),
+            removed: Vec::new(),
+            changed: Vec::new(),
+        })
     }
 
     async fn definitions_deprecate(

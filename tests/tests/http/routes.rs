@@ -35,6 +35,7 @@ async fn every_route_reaches_its_component() -> Result<()> {
         ("GET", "/api/workflows", "", 200),
         ("GET", "/api/workflows/w", "", 200),
         ("GET", "/api/workflows/w/versions", "", 200),
+        ("GET", "/api/workflows/w/diff", "", 200),
         ("POST", "/api/workflows/w/versions/1/deprecate", r#"{"reason":"r"}"#, 200),
         ("POST", "/api/workflows/w/versions/1/restore", "{}", 200),
         ("GET", "/api/templates", "", 200),

@@ -157,6 +157,7 @@ async fn definitions(api: Api, seen: &mut Seen) {
     let path = "/api/workflows/documented";
     let instantiate = "/api/templates/sdlc_linear/instantiate";
     let versions = format!("{path}/versions");
+    let diff = format!("{path}/diff?from=1&to=1");
     let deprecate = format!("{versions}/1/deprecate");
     let restore = format!("{versions}/1/restore");
     for (method, path, headers, body, status) in [
@@ -168,6 +169,7 @@ async fn definitions(api: Api, seen: &mut Seen) {
         ("GET", path, "", "", 200),
         ("GET", path, "if-none-match: \"1\"\r\n", "", 304),
         ("GET", &*versions, "", "", 200),
+        ("GET", &*diff, "", "", 200),
         ("POST", &*deprecate, "", r#"{"reason": "old"}"#, 200),
         ("POST", &*restore, "", "", 200),
         ("GET", "/api/workflows", "", "", 200),

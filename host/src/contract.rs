@@ -30,8 +30,8 @@ pub use workflow::definitions::{
 };
 pub use workflow::events::Event;
 pub use workflow::executions::{
-    Execution, Filter as ExecutionFilter, MigrationPlan, NodeView, Page as ExecutionPage, RerunPlan,
-    RerunRequest, StartRequest, Summary,
+    Execution, Filter as ExecutionFilter, MigrationPlan, NodeView, Page as ExecutionPage,
+    RerunPlan, RerunRequest, StartRequest, Summary,
 };
 pub use workflow::health::Probe;
 pub use workflow::types::{
@@ -228,6 +228,14 @@ pub trait Engine: Send + Sync + 'static {
         id: String,
         version: u32,
     ) -> Result<Definition, Error>;
+
+    /// `definitions.remove`
+    async fn definitions_remove(
+        &self,
+        caller: Caller,
+        id: String,
+        version: Option<u32>,
+    ) -> Result<(), Error>;
 
     /// `definitions.templates`
     async fn definitions_templates(&self, caller: Caller) -> Result<Vec<Template>, Error>;

@@ -37,8 +37,9 @@ use crate::{
     clock::Clock,
     contract::{
         Artifact, Caller, Checkpoint, CheckpointFilter, CheckpointPage, Decision, Definition,
-        DefinitionPage, Difference, Engine, Error, Event, Execution, ExecutionFilter, ExecutionPage, Json,
-        MigrationPlan, PageRequest, Phase, Probe, RerunPlan, RerunRequest, StartRequest, Summary, Template,
+        DefinitionPage, Difference, Engine, Error, Event, Execution, ExecutionFilter,
+        ExecutionPage, Json, MigrationPlan, PageRequest, Phase, Probe, RerunPlan, RerunRequest,
+        StartRequest, Summary, Template,
     },
     events::Events,
     executor::Executor,
@@ -296,6 +297,15 @@ impl Engine for Service {
         version: u32,
     ) -> Result<Definition, Error> {
         self.restore(&id, version).await
+    }
+
+    async fn definitions_remove(
+        &self,
+        _caller: Caller,
+        id: String,
+        version: Option<u32>,
+    ) -> Result<(), Error> {
+        self.remove(&id, version).await
     }
 
     async fn definitions_templates(&self, _caller: Caller) -> Result<Vec<Template>, Error> {

@@ -45,8 +45,8 @@ pub use components::{Components, NewComponent};
 pub use postgres::PostgresStore;
 pub use rows::{
     CheckpointFilter, CheckpointOutcome, CheckpointRow, CheckpointState, CheckpointStatus,
-    Deprecated, ExecutionFilter, NewDefinition, Page, PutDefinition, Startable, StoredDefinition,
-    Summary, Wanted,
+    Deprecated, ExecutionFilter, NewDefinition, Page, PutDefinition, Removal, Startable,
+    StoredDefinition, Summary, USES_COUNTED_MAX, Wanted,
 };
 pub use sizes::{Sizes, TableSize, sizes};
 pub use sqlite::SqliteStore;
@@ -126,6 +126,14 @@ pub trait Store: Components + 'static {
         deprecated: Option<Deprecated>,
     ) -> Result<Option<StoredDefinition>, StoreError>;
 
+    /// Removes a version of a definition, or all versions of a workflow, unless an execution
+    /// needs them. Their numbers are not used again.
+    async fn remove_definitions(
+        &self,
+        workflow: &WorkflowId,
+        version: Option<Version>,
+    ) -> Result<Removal, StoreError>;
+
     /// A blob by its digest.
     async fn blob(&self, digest: Digest) -> Result<Option<Bytes>, StoreError>;
 
@@ -203,10 +211,7 @@ pub trait Queries: Send + Sync {
         version: Option<Version>,
     ) -> Result<Option<StoredDefinition>, StoreError>;
     /// The versions that starts would take, of those of these that exist.
-    async fn startable(
-        &self,
-        wanted: &[Wanted],
-    ) -> Result<HashMap<Wanted, Startable>, StoreError>;
+    async fn startable(&self, wanted: &[Wanted]) -> Result<HashMap<Wanted, Startable>, StoreError>;
     /// The latest version of each workflow, by id.
     async fn definitions(
         &self,
@@ -254,6 +259,9 @@ pub struct Append {
     pub blobs: Vec<(Digest, Bytes)>,
     /// Answers to the commands of other hosts that these events follow from.
     pub answers: Vec<(SignalId, Answer)>,
+    /// Versions of the definition that the execution goes by no more: its journal is read with
+    /// them.
+    pub left: Vec<Version>,
 }
 
 /// Idempotency key of a start.
@@ -275,6 +283,9 @@ pub enum Appended {
     Conflict,
     /// Another execution of the workflow was started with this key; nothing was written.
     Duplicate(Keyed),
+    /// There is no such version of the definition any more; nothing was written. `writer` finds
+    /// this out.
+    Undefined,
 }
 
 /// An execution that was started with an idempotency key.

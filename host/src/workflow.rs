@@ -14,8 +14,8 @@ mod template;
 mod time;
 
 pub use definition::{
-    Change, Checkpoint, Definition, Difference, Draft, ITEMS_MAX, Join, NEEDS_MAX, NODES_MAX, Node, NodeIndex,
-    OnExpiry, OnFailure, OnReject, Position, RERUNS_MAX, Retry, Violation,
+    Change, Checkpoint, Definition, Difference, Draft, ITEMS_MAX, Join, NEEDS_MAX, NODES_MAX, Node,
+    NodeIndex, OnExpiry, OnFailure, OnReject, Position, RERUNS_MAX, Retry, Violation,
 };
 pub use depth::{DEPTH_MAX, is_deeper_than};
 pub use event::{ArtifactRef, Decision, Event, Failure, FailureKind, Json, Level, Recorded};

@@ -68,6 +68,11 @@ pub fn reason(body: &str) -> Result<String, Problem> {
     fields.finish_with(Ok(reason.unwrap_or_default()))
 }
 
+/// The reply when what was to be removed is.
+pub fn removed() -> Reply {
+    reply::empty(StatusCode::NO_CONTENT)
+}
+
 /// The reply with a difference: `{id, from, to, document, nodes: {added, removed, changed}}`.
 pub fn difference(id: &str, found: &Difference) -> Reply {
     let text = json::object(|object| {
@@ -238,7 +243,8 @@ fn write_phase(object: &mut Object, phase: &Phase) {
 #[cfg(test)]
 mod tests {
     use super::{
-        Definition, Deprecation, Page, Phase, Template, document, listed, phase, shown, stored, template,
+        Definition, Deprecation, Page, Phase, Template, document, listed, phase, shown, stored,
+        template,
     };
     use crate::{
         reply::test::{text, value},
@@ -316,7 +322,10 @@ mod tests {
         let headers = head("GET", "/", &[("if-none-match", tag.to_str().unwrap())]).headers;
         let reply = shown(&headers, &deprecated()).unwrap();
         assert_eq!(reply.status(), StatusCode::NOT_MODIFIED);
-        assert_eq!(shown(&headers, &definition()).unwrap().status(), StatusCode::OK);
+        assert_eq!(
+            shown(&headers, &definition()).unwrap().status(),
+            StatusCode::OK
+        );
         // Which version it is can be told from either.
         let headers = head("PUT", "/", &[("if-match", tag.to_str().unwrap())]).headers;
         assert_eq!(expected_version(&headers).unwrap(), Some(3));

@@ -6,7 +6,8 @@ use crate::{
     Problem, Reply,
     bindings::{
         executions::{
-            Execution, MigrationPlan, NodeView, Page, RerunPlan, RerunRequest, StartRequest, Summary,
+            Execution, MigrationPlan, NodeView, Page, RerunPlan, RerunRequest, StartRequest,
+            Summary,
         },
         types::{ExecutionStatus, NodeStatus, Violation},
     },

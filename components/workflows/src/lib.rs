@@ -31,6 +31,9 @@ async fn route(request: Request) -> Result<Reply, Problem> {
     if let ["api", "workflows", workflow] = segments[..] {
         return one(request, workflow).await;
     }
+    if let ["api", "workflows", workflow, "versions", version] = segments[..] {
+        return remove_version(&request.into_parts().0, workflow, version).await;
+    }
     if let ["api", "workflows", workflow, "versions", version, verb] = segments[..] {
         return change(request, workflow, version, verb).await;
     }
@@ -55,9 +58,12 @@ async fn route(request: Request) -> Result<Reply, Problem> {
 async fn one(request: Request, workflow: &str) -> Result<Reply, Problem> {
     let (head, body) = request.into_parts();
     if workflow == "validate" {
-        allow(&head, &[Method::GET, Method::POST, Method::PUT])?;
+        allow(
+            &head,
+            &[Method::DELETE, Method::GET, Method::POST, Method::PUT],
+        )?;
     } else {
-        allow(&head, &[Method::GET, Method::PUT])?;
+        allow(&head, &[Method::DELETE, Method::GET, Method::PUT])?;
     }
     let workflow = id("id", workflow)?.to_owned();
     let caller = caller(&head.headers)?;
@@ -68,6 +74,11 @@ async fn one(request: Request, workflow: &str) -> Result<Reply, Problem> {
             let document = definition::document(read(&head, body).await?)?;
             let stored = definitions::put(caller, workflow, document, expected).await?;
             definition::stored(&stored)
+        }
+        Method::DELETE => {
+            Query::parse(&head, &[])?;
+            definitions::remove(caller, workflow, None).await?;
+            Ok(definition::removed())
         }
         Method::POST => {
             Query::parse(&head, &[])?;
@@ -82,6 +93,15 @@ async fn one(request: Request, workflow: &str) -> Result<Reply, Problem> {
             definition::shown(&head.headers, &found)
         }
     }
+}
+
+async fn remove_version(head: &Parts, workflow: &str, version: &str) -> Result<Reply, Problem> {
+    allow(head, &[Method::DELETE])?;
+    let workflow = id("id", workflow)?.to_owned();
+    let version = number("version", version)?;
+    Query::parse(head, &[])?;
+    definitions::remove(caller(&head.headers)?, workflow, Some(version)).await?;
+    Ok(definition::removed())
 }
 
 /// What one version has otherwise than another.

@@ -52,6 +52,11 @@ impl Client {
         self.read(request.send_json(body))
     }
 
+    /// DELETE.
+    pub(super) fn delete(&self, path: &[&str]) -> Result<()> {
+        self.text(agent().delete(self.url(path)).call()).map(|_| ())
+    }
+
     fn url(&self, path: &[&str]) -> String {
         let mut url = self.server.trim_end_matches('/').to_owned();
         for segment in path {
@@ -70,6 +75,11 @@ impl Client {
     }
 
     fn read(&self, answer: Result<http::Response<ureq::Body>, ureq::Error>) -> Result<Value> {
+        let text = self.text(answer)?;
+        serde_json::from_str(&text).context("failed to read the answer as JSON")
+    }
+
+    fn text(&self, answer: Result<http::Response<ureq::Body>, ureq::Error>) -> Result<String> {
         let mut answer = answer.with_context(|| format!("failed to reach {}", self.server))?;
         let status = answer.status();
         let text = answer
@@ -79,7 +89,7 @@ impl Client {
             .read_to_string();
         let text = text.with_context(|| format!("failed to read the answer of {}", self.server))?;
         if status.is_success() {
-            return serde_json::from_str(&text).context("failed to read the answer as JSON");
+            return Ok(text);
         }
         bail!(
             "{}",

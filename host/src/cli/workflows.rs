@@ -65,6 +65,16 @@ enum Command {
         #[arg(long)]
         reason: String,
     },
+    /// Remove a version that no execution needs, or all of them
+    Remove {
+        /// Which workflow
+        id: String,
+        /// Only this version of it
+        #[arg(long)]
+        version: Option<u32>,
+        #[command(flatten)]
+        client: Client,
+    },
     /// Let a deprecated version start executions again
     Restore {
         #[command(flatten)]
@@ -151,7 +161,15 @@ impl Workflows {
             (Some(Command::Versions { id, page }), _) => {
                 page.list(&["api", "workflows", id, "versions"])?;
             }
-            (Some(Command::Diff { id, from, to, client }), _) => {
+            (
+                Some(Command::Diff {
+                    id,
+                    from,
+                    to,
+                    client,
+                }),
+                _,
+            ) => {
                 let query = [("from", from), ("to", to)];
                 let query = query.into_iter();
                 let query: Vec<_> = query
@@ -166,6 +184,22 @@ impl Workflows {
             }
             (Some(Command::Deprecate { which, reason }), _) => {
                 which.set("deprecate", &json!({ "reason": reason }))?;
+            }
+            (
+                Some(Command::Remove {
+                    id,
+                    version,
+                    client,
+                }),
+                _,
+            ) => {
+                let version = version.map(|version| version.to_string());
+                match &version {
+                    Some(version) => {
+                        client.delete(&["api", "workflows", id, "versions", version])?;
+                    }
+                    None => client.delete(&["api", "workflows", id])?,
+                }
             }
             (Some(Command::Restore { which }), _) => which.set("restore", &json!({}))?,
             (None, Some(id)) => {

@@ -19,9 +19,9 @@ use wasmtime::{
 use super::instance::State;
 use crate::contract::{
     Artifact, Caller, Checkpoint, CheckpointFilter, CheckpointPage, Decision, Definition,
-    DefinitionPage, Difference, Engine, Error, Event, Execution, ExecutionFilter, ExecutionPage, Json,
-    MigrationPlan, PageRequest, Phase, Probe, RerunPlan, RerunRequest, StartRequest, Summary, Template,
-    bindings::phasewright::workflow,
+    DefinitionPage, Difference, Engine, Error, Event, Execution, ExecutionFilter, ExecutionPage,
+    Json, MigrationPlan, PageRequest, Phase, Probe, RerunPlan, RerunRequest, StartRequest, Summary,
+    Template, bindings::phasewright::workflow,
 };
 
 /// Events handed over at once; those that are there go together.
@@ -356,6 +356,15 @@ impl<T: Send> workflow::definitions::HostWithStore<T> for HasSelf<State> {
         version: u32,
     ) -> Result<Definition, Error> {
         engine(door).definitions_restore(caller, id, version).await
+    }
+
+    async fn remove(
+        door: &Accessor<T, Self>,
+        caller: Caller,
+        id: String,
+        version: Option<u32>,
+    ) -> Result<(), Error> {
+        engine(door).definitions_remove(caller, id, version).await
     }
 
     async fn templates(door: &Accessor<T, Self>, caller: Caller) -> Result<Vec<Template>, Error> {

@@ -28,6 +28,9 @@ pub enum CommandError {
     /// The same, said by the host that runs it.
     #[error("{0}")]
     RefusedElsewhere(String),
+    /// The version of the definition was removed just now.
+    #[error("the version of the definition was removed just now")]
+    Undefined,
     /// Another host runs the execution.
     #[error("execution is run by another host")]
     Elsewhere,

@@ -60,11 +60,7 @@ impl Inbox {
     }
 
     /// The row that an event about a node changes, if it changes one.
-    fn follow_one(
-        &mut self,
-        execution: &Execution,
-        recorded: &Recorded,
-    ) -> Option<CheckpointRow> {
+    fn follow_one(&mut self, execution: &Execution, recorded: &Recorded) -> Option<CheckpointRow> {
         let (node, outcome, notes, by) = match &recorded.event {
             Event::CheckpointOpened { node, .. } => {
                 let row = opened(execution, node, recorded)?;

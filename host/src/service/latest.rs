@@ -8,9 +8,7 @@ use std::{
 
 use tokio::sync::{Mutex, OnceCell};
 
-use crate::{
-    store::{StoreError, Startable, Wanted},
-};
+use crate::store::{Startable, StoreError, Wanted};
 
 /// Questions of the same kind: while one round is on its way to the database, the next
 /// gathers. Each answer is at least as new as its question.

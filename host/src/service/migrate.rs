@@ -5,16 +5,17 @@ use std::collections::BTreeMap;
 use serde_json::Map;
 
 use super::{
-    Service, library::Entry, parameters, problems::invalid, 
+    Service,
+    library::Entry,
+    parameters,
+    problems::invalid,
     start::{check_not_deprecated, input_violations},
     views,
 };
 use crate::{
     contract::{Caller, Error, MigrationPlan, Summary, Violation},
     executor::CommandError,
-    workflow::{
-        Command, Digest, Execution, ExecutionId, Migration, NodeId, PhaseName, Version,
-    },
+    workflow::{Command, Digest, Execution, ExecutionId, Migration, NodeId, PhaseName, Version},
 };
 
 /// Mistakes in one answer.

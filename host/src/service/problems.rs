@@ -49,6 +49,7 @@ impl From<CommandError> for Error {
             }
             CommandError::Refused(refusal) => Self::Conflict(refusal.to_string()),
             CommandError::RefusedElsewhere(reason) => Self::Conflict(reason),
+            CommandError::Undefined => Self::NotFound(error.to_string()),
             CommandError::Store(error) => error.into(),
             CommandError::Full
             | CommandError::Stopping

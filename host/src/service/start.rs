@@ -187,4 +187,3 @@ pub(super) fn check_not_deprecated(
         ),
     }))
 }
-

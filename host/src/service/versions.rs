@@ -1,4 +1,4 @@
-//! What becomes of versions of definitions: compared, deprecated, and started again.
+//! What becomes of versions of definitions: compared, deprecated, started again, removed.
 
 use super::{
     Service, parameters,
@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     contract::{self, Error},
-    store::{Deprecated, Page, StoredDefinition},
+    store::{Deprecated, Page, Removal, StoredDefinition, USES_COUNTED_MAX},
     workflow::{Version, WorkflowId},
 };
 
@@ -76,6 +76,28 @@ impl Service {
         version: u32,
     ) -> Result<contract::Definition, Error> {
         self.set_deprecated(id, version, None).await
+    }
+
+    /// Removes a version, or all of them, unless an execution needs them.
+    pub(super) async fn remove(&self, id: &str, version: Option<u32>) -> Result<(), Error> {
+        let workflow: WorkflowId = parameters::id("workflow", id)?;
+        let version = version.map(Version);
+        let removal = self.store.remove_definitions(&workflow, version).await;
+        // Also when nobody knows whether it happened.
+        self.library.changed(&workflow);
+        let count = match removal? {
+            Removal::Removed => return Ok(()),
+            Removal::Absent => return Err(absent(&workflow, version)),
+            Removal::Used(1) => "an execution needs".to_owned(),
+            Removal::Used(USES_COUNTED_MAX) => {
+                format!("{USES_COUNTED_MAX} executions or more need")
+            }
+            Removal::Used(count) => format!("{count} executions need"),
+        };
+        Err(Error::Conflict(match version {
+            Some(version) => format!("{count} version {version} of workflow {workflow}"),
+            None => format!("{count} versions of workflow {workflow}"),
+        }))
     }
 
     async fn set_deprecated(

@@ -9,8 +9,8 @@ use crate::{
         self, CheckpointOutcome, CheckpointRow, CheckpointState, CheckpointStatus, StoredDefinition,
     },
     workflow::{
-        Change, Difference, Event, Execution, ExecutionId, ExecutionStatus, Json, Node, NodeState, NodeStatus,
-        Position, Recorded, Slot, SlotState, Timestamp,
+        Change, Difference, Event, Execution, ExecutionId, ExecutionStatus, Json, Node, NodeState,
+        NodeStatus, Position, Recorded, Slot, SlotState, Timestamp,
     },
 };
 

@@ -341,8 +341,10 @@ impl DefinitionRow {
             description: self.description,
             document: serde_json::from_str(&self.document).map_err(|error| error.to_string())?,
             created_at: Timestamp(self.created_at),
-            deprecated: (self.deprecated.zip(self.deprecated_at))
-                .map(|(reason, at)| Deprecated { reason, at: Timestamp(at) }),
+            deprecated: (self.deprecated.zip(self.deprecated_at)).map(|(reason, at)| Deprecated {
+                reason,
+                at: Timestamp(at),
+            }),
         })
     }
 }

@@ -62,6 +62,8 @@ macro_rules! conformance {
             definitions::concurrent_puts_make_versions_in_a_row,
             definitions::definitions_are_listed,
             definitions::a_deprecated_version_is_passed_over,
+            definitions::what_no_execution_needs_is_removed,
+            definitions::a_start_and_a_removal_never_both_succeed,
             retention::what_was_kept_long_enough_is_removed,
             components::a_component_is_kept_for_good,
             components::many_hosts_keep_the_same_at_once,

@@ -32,7 +32,7 @@ use tokio::{sync::Mutex, time::timeout};
 
 use super::{
     Append, Appended, Cluster, Deprecated, HostId, Journal, Keep, NewDefinition, PutDefinition,
-    Queries, Store, StoreError, StoredDefinition, codec::decode_executions,
+    Queries, Removal, Store, StoreError, StoredDefinition, codec::decode_executions,
 };
 use crate::workflow::{Digest, ExecutionId, Recorded, Timestamp, Version, WorkflowId};
 use error::{unavailable, uncertain};
@@ -220,6 +220,17 @@ impl Store for PostgresStore {
     ) -> Result<Option<StoredDefinition>, StoreError> {
         self.with(&self.control, async |connection| {
             definitions::deprecate(connection, workflow, version, deprecated).await
+        })
+        .await
+    }
+
+    async fn remove_definitions(
+        &self,
+        workflow: &WorkflowId,
+        version: Option<Version>,
+    ) -> Result<Removal, StoreError> {
+        self.with(&self.control, async |connection| {
+            definitions::remove(connection, workflow, version).await
         })
         .await
     }

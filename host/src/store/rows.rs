@@ -154,6 +154,20 @@ pub enum PutDefinition {
     Stale(u32),
 }
 
+/// Executions that are counted when a definition cannot be removed: to say how many, roughly.
+pub const USES_COUNTED_MAX: u32 = 1000;
+
+/// What [`super::Store::remove_definitions`] did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Removal {
+    /// They are gone.
+    Removed,
+    /// There are none.
+    Absent,
+    /// So many executions need them, at least one, counted up to [`USES_COUNTED_MAX`].
+    Used(u32),
+}
+
 /// One version of a definition.
 #[derive(Debug, Clone, PartialEq)]
 pub struct StoredDefinition {
@@ -195,23 +209,26 @@ pub struct Startable {
 }
 
 impl NewDefinition {
-    /// The row to store after the latest one; the answer instead when there is nothing to
-    /// store. Its texts are plain text columns, without NUL.
+    /// The row to store after the latest one, with a number that is higher than any before; the
+    /// answer instead when there is nothing to store. Its texts are plain text columns, without
+    /// NUL.
     pub(super) fn after(
         self,
         latest: Option<StoredDefinition>,
+        last: Option<i64>,
         expected: Option<u32>,
     ) -> Result<StoredDefinition, PutDefinition> {
         let version = latest.as_ref().map_or(0, |latest| latest.version.0);
         if expected.is_some_and(|expected| expected != version) {
             return Err(PutDefinition::Stale(version));
         }
+        let last = last.map_or(0, |last| u32::try_from(last).unwrap_or(u32::MAX - 1));
         if let Some(latest) = latest.filter(|latest| latest.document == self.document) {
             return Err(PutDefinition::Stored(latest));
         }
         Ok(StoredDefinition {
             workflow: self.workflow,
-            version: Version(version + 1),
+            version: Version(last.max(version) + 1),
             name: plain(&self.name),
             description: plain(&self.description),
             document: self.document,

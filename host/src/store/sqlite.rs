@@ -26,7 +26,7 @@ use tokio::sync::Mutex;
 
 use super::{
     Append, Appended, Cluster, Deprecated, HostId, Journal, Keep, NewDefinition, PutDefinition,
-    Queries, Store, StoreError, StoredDefinition,
+    Queries, Removal, Store, StoreError, StoredDefinition,
 };
 use crate::workflow::{Digest, ExecutionId, Recorded, Timestamp, Version, WorkflowId};
 use error::unavailable;
@@ -154,6 +154,15 @@ impl Store for SqliteStore {
             definitions::deprecate(connection, workflow, version, deprecated).await
         })
         .await
+    }
+
+    async fn remove_definitions(
+        &self,
+        workflow: &WorkflowId,
+        version: Option<Version>,
+    ) -> Result<Removal, StoreError> {
+        self.writing(async |connection| definitions::remove(connection, workflow, version).await)
+            .await
     }
 
     async fn blob(&self, digest: Digest) -> Result<Option<Bytes>, StoreError> {

@@ -58,7 +58,10 @@ async fn what_waits_for_a_person_goes_on_by_the_new_version() {
     // Asked for twice.
     assert_eq!(migrate(api, &id, "", 2).await.status, 202);
     let plan = migrate(api, &id, "?dry_run=true", 2).await.json();
-    assert_eq!((&plan["from_version"], &plan["added"]), (&json!(2), &json!([])));
+    assert_eq!(
+        (&plan["from_version"], &plan["added"]),
+        (&json!(2), &json!([]))
+    );
     assert!(plan["kept"].as_array().unwrap().contains(&json!("draft")));
     let listed = api.read("/api/executions?workflow_id=moved").await;
     assert_eq!(listed["items"][0]["version"], 2);
@@ -77,15 +80,24 @@ async fn what_waits_for_a_person_goes_on_by_the_new_version() {
     let draft = &node(&execution, "draft", None)["output"];
     let count = &node(&execution, "count", None)["output"];
     assert_eq!(execution["output"], json!({ "count": count }));
-    assert!(count.to_string().contains(&draft.to_string()), "{count} {draft}");
+    assert!(
+        count.to_string().contains(&draft.to_string()),
+        "{count} {draft}"
+    );
     let journal = api.journal(&id).await;
     journal.is_whole("execution_completed");
     assert!(journal.0.len() > events);
-    let migrated = journal.0.iter().filter(|event| event["kind"] == "execution_migrated");
+    let migrated = journal
+        .0
+        .iter()
+        .filter(|event| event["kind"] == "execution_migrated");
     let migrated: Vec<_> = migrated.collect();
     assert_eq!(migrated.len(), 1);
     let payload = &migrated[0]["payload"];
-    assert_eq!((&payload["from"], &payload["version"]), (&json!(1), &json!(2)));
+    assert_eq!(
+        (&payload["from"], &payload["version"]),
+        (&json!(1), &json!(2))
+    );
     assert!(text(&payload["by"]).starts_with("127.0.0.1"), "{payload}");
     assert_eq!(
         payload["phases"]["delay"],
@@ -114,15 +126,30 @@ async fn everything_in_the_way_is_said_at_once_and_nothing_changes() {
         let reply = migrate(api, &named, query, 2).await;
         assert_eq!(reply.status, 422, "{reply:?}");
         let errors = reply.json()["errors"].clone();
-        let pointers: Vec<_> = errors.as_array().unwrap().iter().map(|one| text(&one["pointer"])).collect();
+        let pointers: Vec<_> = errors
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|one| text(&one["pointer"]))
+            .collect();
         assert_eq!(
             pointers,
-            ["/input_schema", "/nodes/1/phase", "/nodes/1/checkpoint", "/nodes/1/needs/0", "/nodes/1/phase"],
+            [
+                "/input_schema",
+                "/nodes/1/phase",
+                "/nodes/1/checkpoint",
+                "/nodes/1/needs/0",
+                "/nodes/1/phase"
+            ],
             "{errors}"
         );
     }
     let reply = migrate(api, &id, "", 2).await;
-    assert_eq!(reply.json()["errors"].as_array().unwrap().len(), 4, "this input is fine");
+    assert_eq!(
+        reply.json()["errors"].as_array().unwrap().len(),
+        4,
+        "this input is fine"
+    );
     assert_eq!(api.journal(&named).await.0.len(), events);
     migrate(api, &id, "", 3)
         .await
@@ -152,7 +179,8 @@ async fn what_runs_is_paused_first_and_a_migration_outlives_the_host() {
         ]})
     };
     let old = json!({"id": "old", "phase": "delay", "config": {"ms": 0}, "needs": ["slow"]});
-    let new = json!({"id": "new", "phase": "misbehave", "config": {"mode": "echo"}, "needs": ["slow"]});
+    let new =
+        json!({"id": "new", "phase": "misbehave", "config": {"mode": "echo"}, "needs": ["slow"]});
     let id = host.api.launch(&steps(old), &json!({})).await;
     host.api.put(&steps(new)).await;
     host.api.until(&id, "node_started", "slow").await;
@@ -163,7 +191,10 @@ async fn what_runs_is_paused_first_and_a_migration_outlives_the_host() {
     assert_eq!(host.api.post(&pause, &json!({})).await.status, 202);
     host.api.until(&id, "node_succeeded", "slow").await;
     let reply = migrate(host.api, &id, "", 2).await;
-    assert_eq!((reply.status, &reply.json()["status"]), (202, &json!("paused")));
+    assert_eq!(
+        (reply.status, &reply.json()["status"]),
+        (202, &json!("paused"))
+    );
     host.kill();
     host = place.host();
     assert_eq!(host.api.execution(&id).await["version"], 2);
@@ -171,7 +202,12 @@ async fn what_runs_is_paused_first_and_a_migration_outlives_the_host() {
     assert_eq!(host.api.post(&resume, &json!({})).await.status, 202);
     let execution = host.api.end(&id).await;
     assert_eq!(execution["status"], "completed", "{execution}");
-    let nodes: Vec<_> = execution["nodes"].as_array().unwrap().iter().map(|node| text(&node["id"])).collect();
+    let nodes: Vec<_> = execution["nodes"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|node| text(&node["id"]))
+        .collect();
     assert_eq!(nodes, ["slow", "new"]);
     let journal = host.api.journal(&id).await;
     journal.is_whole("execution_completed");

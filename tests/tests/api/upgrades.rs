@@ -123,12 +123,19 @@ async fn of_two_parked_before_an_upgrade_one_stays_and_one_goes_by_the_new_versi
     };
     for parked in [&moves, &lost] {
         let reply = migrate(parked).await;
-        assert_eq!((reply.status, &reply.json()["version"]), (202, &json!(2)), "{reply:?}");
+        assert_eq!(
+            (reply.status, &reply.json()["version"]),
+            (202, &json!(2)),
+            "{reply:?}"
+        );
     }
     let digest = host.api.read("/api/phases/edition").await["digest"].clone();
     let pinned = async |(id, _): &(String, Value)| {
         let journal = host.api.journal(id).await;
-        let migrated = journal.0.iter().find(|event| event["kind"] == "execution_migrated");
+        let migrated = journal
+            .0
+            .iter()
+            .find(|event| event["kind"] == "execution_migrated");
         migrated.unwrap()["payload"]["phases"]["edition"].clone()
     };
     assert_eq!(pinned(&moves).await, digest);
@@ -140,7 +147,10 @@ async fn of_two_parked_before_an_upgrade_one_stays_and_one_goes_by_the_new_versi
         (&json!(2), &json!({"more": {"n": 200, "edition": "two"}})),
         "{execution}"
     );
-    assert_eq!(node(&execution, "draft", None)["output"], json!({"n": 2, "edition": 1}));
+    assert_eq!(
+        node(&execution, "draft", None)["output"],
+        json!({"n": 2, "edition": 1})
+    );
     let execution = approved(host.api, &stays).await;
     assert_eq!(
         (&execution["version"], &execution["output"]),
@@ -153,7 +163,10 @@ async fn of_two_parked_before_an_upgrade_one_stays_and_one_goes_by_the_new_versi
     place.undeploy("edition");
     host = place.host();
     let execution = approved(host.api, &lost).await;
-    assert_eq!(execution["output"], json!({"more": {"n": 200, "edition": "two"}}));
+    assert_eq!(
+        execution["output"],
+        json!({"more": {"n": 200, "edition": "two"}})
+    );
 }
 
 #[tokio::test]

@@ -16,8 +16,9 @@ use futures::{
 };
 use phasewright::contract::{
     Artifact, Caller, Checkpoint, CheckpointFilter, CheckpointPage, CheckpointStatus, Decision,
-    Definition, DefinitionPage, Difference, Engine, Error, Event, Execution, ExecutionFilter, ExecutionPage,
-    Json, MigrationPlan, PageRequest, Phase, Probe, RerunPlan, RerunRequest, StartRequest, Summary, Template,
+    Definition, DefinitionPage, Difference, Engine, Error, Event, Execution, ExecutionFilter,
+    ExecutionPage, Json, MigrationPlan, PageRequest, Phase, Probe, RerunPlan, RerunRequest,
+    StartRequest, Summary, Template,
 };
 use tokio::time::sleep;
 
@@ -333,6 +334,15 @@ impl Engine for Script {
     ) -> Result<Definition, Error> {
         found(&id)?;
         Ok(definition(&id))
+    }
+
+    async fn definitions_remove(
+        &self,
+        _caller: Caller,
+        id: String,
+        _version: Option<u32>,
+    ) -> Result<(), Error> {
+        found(&id)
     }
 
     async fn definitions_templates(&self, _caller: Caller) -> Result<Vec<Template>, Error> {

@@ -106,6 +106,7 @@ pub fn append(id: ExecutionId, expected: u64, events: Vec<Event>) -> Append {
         checkpoints: Vec::new(),
         blobs: Vec::new(),
         answers: Vec::new(),
+        left: Vec::new(),
     }
 }
 

@@ -82,7 +82,9 @@ impl Model {
             .get(&id)
             .map(|(first, _)| first.summary.workflow.clone());
         made.summary.workflow = of.unwrap_or_else(|| workflow(WORKFLOWS[change.workflow]));
-        let name = WORKFLOWS.iter().find(|name| made.summary.workflow == workflow(name));
+        let name = WORKFLOWS
+            .iter()
+            .find(|name| made.summary.workflow == workflow(name));
         let versions = &self.definitions[name.unwrap()];
         let number = usize::from(change.definition) % versions.len() + 1;
         made.summary.definition = Version(u32::try_from(number).unwrap());

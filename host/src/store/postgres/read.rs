@@ -13,8 +13,8 @@ use crate::{
         CheckpointFilter, CheckpointRow, CheckpointStatus, ExecutionFilter, Journal, Keyed, Page,
         Queries, Startable, StoreError, StoredDefinition, Summary, Wanted,
         codec::{
-            CheckpointColumns, DefinitionRow, EventRow, JournalRow, KeyedRow, StartableRow, SummaryRow,
-            whole,
+            CheckpointColumns, DefinitionRow, EventRow, JournalRow, KeyedRow, StartableRow,
+            SummaryRow, whole,
         },
     },
     workflow::{CheckpointId, ExecutionId, Recorded, Timestamp, Version, WorkflowId},
@@ -178,10 +178,7 @@ impl Queries for PostgresStore {
         .await
     }
 
-    async fn startable(
-        &self,
-        wanted: &[Wanted],
-    ) -> Result<HashMap<Wanted, Startable>, StoreError> {
+    async fn startable(&self, wanted: &[Wanted]) -> Result<HashMap<Wanted, Startable>, StoreError> {
         let workflows = wanted.iter().map(|(workflow, _)| workflow.as_str());
         let workflows: Vec<_> = workflows.collect();
         let version = |(_, version): &Wanted| version.map(|version| i64::from(version.0));

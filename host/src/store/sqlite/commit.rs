@@ -45,6 +45,7 @@ pub(super) async fn commit(
         .filter(|append| accepted.contains(&append.execution));
     put_checkpoints(connection, kept.clone()).await?;
     put_blobs(connection, kept.clone()).await?;
+    leave_versions(connection, kept.clone()).await?;
     if kept.clone().next().is_some() {
         append_events(connection, &mut kept).await?;
     } else {
@@ -256,6 +257,27 @@ async fn put_blobs(
                 .map_err(unavailable)?;
         }
     }
+    Ok(())
+}
+
+async fn leave_versions(
+    connection: &mut SqliteConnection,
+    appends: impl Iterator<Item = &Append>,
+) -> Result<(), StoreError> {
+    let left = appends.flat_map(|append| {
+        let workflow = append.summary.workflow.as_str();
+        let left = append.left.iter();
+        left.map(move |version| (hex(append.execution.0), workflow, version.0))
+    });
+    let rows: Vec<_> = left.collect();
+    if rows.is_empty() {
+        return Ok(());
+    }
+    query(include_str!("sql/leave_versions.sql"))
+        .bind(json(&rows)?)
+        .execute(connection)
+        .await
+        .map_err(unavailable)?;
     Ok(())
 }
 

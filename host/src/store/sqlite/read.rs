@@ -11,11 +11,11 @@ use uuid::Uuid;
 use super::{SqliteStore, error::unavailable};
 use crate::{
     store::{
-        CheckpointFilter, CheckpointRow, ExecutionFilter, Journal, Keyed, Page, Queries,
-        Startable, StoreError, StoredDefinition, Summary, Wanted,
+        CheckpointFilter, CheckpointRow, ExecutionFilter, Journal, Keyed, Page, Queries, Startable,
+        StoreError, StoredDefinition, Summary, Wanted,
         codec::{
-            CheckpointColumns, DefinitionRow, EventRow, JournalRow, KeyedRow, StartableRow, SummaryRow,
-            whole,
+            CheckpointColumns, DefinitionRow, EventRow, JournalRow, KeyedRow, StartableRow,
+            SummaryRow, whole,
         },
     },
     workflow::{CheckpointId, ExecutionId, Recorded, Timestamp, Version, WorkflowId},
@@ -157,14 +157,15 @@ impl Queries for SqliteStore {
         row.map(DefinitionRow::decode).transpose()
     }
 
-    async fn startable(
-        &self,
-        wanted: &[Wanted],
-    ) -> Result<HashMap<Wanted, Startable>, StoreError> {
+    async fn startable(&self, wanted: &[Wanted]) -> Result<HashMap<Wanted, Startable>, StoreError> {
         let asked: Vec<_> = (1..)
             .zip(wanted)
             .map(|(position, (workflow, version))| {
-                json!([position, workflow.as_str(), version.map(|version| version.0)])
+                json!([
+                    position,
+                    workflow.as_str(),
+                    version.map(|version| version.0)
+                ])
             })
             .collect();
         let rows: Vec<StartableRow> = query_as(include_str!("sql/startable.sql"))

@@ -20,7 +20,7 @@ use super::*;
 use crate::{
     store::{
         Cluster, Components, Deprecated, HostId, Journal, Keep, NewComponent, NewDefinition,
-        PutDefinition, Queries, StoredDefinition,
+        PutDefinition, Queries, Removal, StoredDefinition,
         conformance::examples::{
             NOW, append, checkpoint, checkpoint_id, closed, define, document, execution, key, lines,
         },
@@ -106,6 +106,13 @@ impl Store for Gate {
         deprecated: Option<Deprecated>,
     ) -> Result<Option<StoredDefinition>, StoreError> {
         self.inner.deprecate(workflow, version, deprecated).await
+    }
+    async fn remove_definitions(
+        &self,
+        workflow: &WorkflowId,
+        version: Option<Version>,
+    ) -> Result<Removal, StoreError> {
+        self.inner.remove_definitions(workflow, version).await
     }
     async fn blob(&self, digest: Digest) -> Result<Option<Bytes>, StoreError> {
         self.inner.blob(digest).await

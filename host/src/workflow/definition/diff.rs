@@ -44,7 +44,9 @@ impl Difference {
         let (old_by_id, new_by_id) = (by_id(&old), by_id(&new));
         let only = |nodes: &[(String, Value)], others: &BTreeMap<String, Value>| {
             let ids = nodes.iter().map(|(id, _)| id);
-            ids.filter(|id| !others.contains_key(*id)).cloned().collect()
+            ids.filter(|id| !others.contains_key(*id))
+                .cloned()
+                .collect()
         };
         let changed = new.iter().filter_map(|(id, node)| {
             let mut changes = Vec::new();
@@ -153,7 +155,10 @@ mod tests {
             {"id": "a", "phase": "p", "needs": []},
         ]});
         let found = Difference::between(&before, &after);
-        assert_eq!((found.added, found.removed), (vec!["new".into()], vec!["gone".into()]));
+        assert_eq!(
+            (found.added, found.removed),
+            (vec!["new".into()], vec!["gone".into()])
+        );
         assert_eq!(
             found.document,
             [
@@ -171,7 +176,11 @@ mod tests {
             [
                 change("/config/x", Some(json!([1, 2])), Some(json!([1, 2, 3]))),
                 change("/config/y", Some(json!(null)), None),
-                change("/needs", Some(json!(["a", "gone"])), Some(json!(["a", "new"]))),
+                change(
+                    "/needs",
+                    Some(json!(["a", "gone"])),
+                    Some(json!(["a", "new"]))
+                ),
                 change("/phase", Some(json!("p")), Some(json!("q"))),
             ]
         );

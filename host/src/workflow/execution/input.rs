@@ -163,7 +163,9 @@ pub enum Refusal {
     #[error("execution is {0}; only a paused, failed, cancelled or timed_out one can be resumed")]
     NotResumable(ExecutionStatus),
     /// One that is over is run again instead.
-    #[error("execution is {0} already; it cannot be migrated, but run again by another version (rerun)")]
+    #[error(
+        "execution is {0} already; it cannot be migrated, but run again by another version (rerun)"
+    )]
     OverToMigrate(ExecutionStatus),
     /// Only an execution of which nothing runs can migrate.
     #[error("execution cannot be migrated now: {0}")]
@@ -172,7 +174,9 @@ pub enum Refusal {
     #[error("execution cannot be migrated to this version: {}", first_of(.0))]
     Incompatible(Vec<Violation>),
     /// There is no way back.
-    #[error("execution runs version {current}, and is migrated to newer ones only, not to {version}")]
+    #[error(
+        "execution runs version {current}, and is migrated to newer ones only, not to {version}"
+    )]
     Older {
         /// What was asked for.
         version: Version,

@@ -57,7 +57,8 @@ impl Migration {
             let nodes = of.nodes.iter().filter(|node| filter(node));
             nodes.map(|node| node.id.clone()).collect()
         };
-        let is_begun = |node: &Node| state_of(execution, &node.id).is_some_and(NodeState::has_begun);
+        let is_begun =
+            |node: &Node| state_of(execution, &node.id).is_some_and(NodeState::has_begun);
         Ok(Self {
             kept: ids(definition, &is_begun),
             added: ids(definition, &|node| old.node_index(&node.id).is_none()),
@@ -83,7 +84,10 @@ impl Execution {
             return Err(Refusal::Older { version, current });
         }
         let first = |is: &dyn Fn(&NodeState) -> bool| {
-            let index = self.definition.indices().find(|index| is(self.node(*index)));
+            let index = self
+                .definition
+                .indices()
+                .find(|index| is(self.node(*index)));
             index.map(|index| &self.definition.node(index).id)
         };
         if let Some(id) = first(&|node| node.running_slots > 0) {
@@ -139,7 +143,9 @@ impl Check<'_> {
             matches!(state.stage, Stage::Failed(_)) || state.failure().is_some()
         };
         let is_stop = self.definition.on_failure == OnFailure::Stop;
-        let failed = old.indices().find(|index| has_failed(execution.node(*index)));
+        let failed = old
+            .indices()
+            .find(|index| has_failed(execution.node(*index)));
         if let (true, Some(index)) = (is_stop && old.on_failure != OnFailure::Stop, failed) {
             let id = &old.node(index).id;
             let message = format!("is \"stop\", but node {id} has failed and others went on");
@@ -192,7 +198,9 @@ impl Check<'_> {
     fn needs(&mut self, pointer: &str, spec: &Node, was: &Node, state: &NodeState) {
         let needs_of = |definition: &Definition, node: &Node| -> BTreeSet<NodeId> {
             let needs = node.needs.iter();
-            needs.map(|need| definition.node(*need).id.clone()).collect()
+            needs
+                .map(|need| definition.node(*need).id.clone())
+                .collect()
         };
         let are_same = spec.join == was.join
             && needs_of(self.definition, spec) == needs_of(&self.execution.definition, was);

@@ -155,6 +155,9 @@ async fn definitions(api: Api, seen: &mut Seen) {
     ]});
     let document = document.to_string();
     let path = "/api/workflows/documented";
+    let gone = document.replace("documented", "documented-gone");
+    let removed = "/api/workflows/documented-gone";
+    let removed_version = format!("{removed}/versions/1");
     let instantiate = "/api/templates/sdlc_linear/instantiate";
     let versions = format!("{path}/versions");
     let diff = format!("{path}/diff?from=1&to=1");
@@ -173,6 +176,10 @@ async fn definitions(api: Api, seen: &mut Seen) {
         ("POST", &*deprecate, "", r#"{"reason": "old"}"#, 200),
         ("POST", &*restore, "", "", 200),
         ("GET", "/api/workflows", "", "", 200),
+        ("PUT", removed, "", &*gone, 200),
+        ("DELETE", &*removed_version, "", "", 204),
+        ("PUT", removed, "", &*gone, 200),
+        ("DELETE", removed, "", "", 204),
     ] {
         gives(api, method, path, headers, body, status, seen).await;
     }
@@ -201,9 +208,22 @@ async fn executions(api: Api, seen: &mut Seen) {
     );
     let plan = format!("{rerun_done}?dry_run=true");
     let key = "idempotency-key: documented\r\n";
+    let deprecate = "/api/workflows/documented/versions/1/deprecate";
+    let restore = "/api/workflows/documented/versions/1/restore";
     for (method, path, headers, body, status) in [
         ("POST", "/api/workflows/documented/execute", key, "{}", 202),
         ("POST", "/api/workflows/documented/execute", key, "{}", 200),
+        ("DELETE", "/api/workflows/documented", "", "", 409),
+        ("POST", deprecate, "", r#"{"reason": "old"}"#, 200),
+        ("POST", "/api/workflows/documented/execute", "", "{}", 409),
+        ("POST", restore, "", "", 200),
+        (
+            "DELETE",
+            "/api/workflows/documented/versions/1",
+            "",
+            "",
+            409,
+        ),
         ("GET", "/api/executions", "", "", 200),
         ("GET", &*one, "", "", 200),
         ("GET", &*events, "", "", 200),

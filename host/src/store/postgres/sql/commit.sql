@@ -1,5 +1,5 @@
 -- $1 to $18: appends, one array per column; $19 to $26: events, $27: their codec;
--- $28 to $36: checkpoints; $37 to $40: blobs; $41 to $43: answers.
+-- $28 to $36: checkpoints; $37 to $40: blobs; $41 to $43: answers; $44 to $47: former versions.
 -- Gives the positions of the appends that are accepted (and a row for each notice).
 WITH next AS MATERIALIZED (
     SELECT *
@@ -95,6 +95,14 @@ bytes AS (
 uses AS (
     INSERT INTO blob_uses (digest, execution)
     SELECT digest, execution FROM blob
+    ON CONFLICT DO NOTHING
+),
+former AS (
+    INSERT INTO former_versions (execution, workflow, definition)
+    SELECT execution, workflow, definition
+    FROM unnest($44::bigint[], $45::uuid[], $46::text[], $47::bigint[])
+        AS former (position, execution, workflow, definition)
+    WHERE former.position = ANY (ARRAY(SELECT position FROM accepted))
     ON CONFLICT DO NOTHING
 ),
 answered AS (

@@ -6,12 +6,17 @@ use proptest::{prelude::*, sample::Index};
 use serde_json::json;
 
 use super::{
-    START, define, execution_id, invariants::check_derived, json_of, properties::cases,
-    shape::{Shape, shapes}, simulator::Simulator, world::worlds,
+    START, define, execution_id,
+    invariants::check_derived,
+    json_of,
+    properties::cases,
+    shape::{Shape, shapes},
+    simulator::Simulator,
+    world::worlds,
 };
 use crate::workflow::{
-    CheckpointId, Command, Decision, Definition, Event, Execution, Failure, FailureKind, Input, Level, NodeId,
-    NodeIndex, Prepared, Recorded, Timestamp, Version,
+    CheckpointId, Command, Decision, Definition, Event, Execution, Failure, FailureKind, Input,
+    Level, NodeId, NodeIndex, Prepared, Recorded, Timestamp, Version,
 };
 
 /// An event to be: the numbers are made to fit the execution now and then.

@@ -87,7 +87,10 @@ fn check_node(execution: &Execution, index: NodeIndex) {
     for slot in &node.slots {
         // What is over may have had more, by another version.
         let is_over = slot.status().is_over();
-        assert!(is_over || slot.tries <= spec.retry.max_attempts, "too many tries");
+        assert!(
+            is_over || slot.tries <= spec.retry.max_attempts,
+            "too many tries"
+        );
         assert!(slot.tries <= slot.attempt, "tries without attempts");
     }
 }

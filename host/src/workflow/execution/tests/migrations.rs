@@ -74,7 +74,10 @@ fn what_has_begun_stays_and_the_rest_goes_by_the_new_version() {
     check_derived(&story.execution, Some(story.now));
     assert_eq!(story.execution.origin.version, Version(2));
     assert_eq!(story.execution.origin.deadline, deadline);
-    assert_eq!(story.execution.open_checkpoint(checkpoint), Some(NodeIndex(2)));
+    assert_eq!(
+        story.execution.open_checkpoint(checkpoint),
+        Some(NodeIndex(2))
+    );
     assert_eq!(versions_of(&story.journal), [Version(1), Version(2)]);
     // Another host finds the same.
     assert_eq!(story.recover(), [run(0, 1)]);
@@ -334,7 +337,11 @@ fn a_fan_out_and_an_approved_input_go_on_where_they_were() {
     assert_eq!(story.input(input), []);
     check_derived(&story.execution, Some(story.now));
     story.recover();
-    assert_eq!(story.resume(), [run(2, 1)], "with the input that was approved");
+    assert_eq!(
+        story.resume(),
+        [run(2, 1)],
+        "with the input that was approved"
+    );
     let approved = &story.execution.node(NodeIndex(2)).approved;
     assert_eq!(*approved, Some(json_of(json!("in"))));
     let again = Action::Run {

@@ -14,8 +14,8 @@ use super::{
     world::{World, worlds},
 };
 use crate::workflow::{
-    Definition, Execution, ExecutionStatus, Join, NodeId, NodeStatus, OnFailure, Position, Refusal, Stage,
-    Version,
+    Definition, Execution, ExecutionStatus, Join, NodeId, NodeStatus, OnFailure, Position, Refusal,
+    Stage, Version,
 };
 
 /// One thing that another version has otherwise.
@@ -68,7 +68,10 @@ fn changed(mut document: Value, changes: &[Change]) -> Value {
             Change::Remove(node) => {
                 let id = nodes.remove(node.index(count))["id"].clone();
                 for node in nodes {
-                    node["needs"].as_array_mut().unwrap().retain(|need| *need != id);
+                    node["needs"]
+                        .as_array_mut()
+                        .unwrap()
+                        .retain(|need| *need != id);
                 }
             }
             Change::Add(need) => {
@@ -84,7 +87,10 @@ fn changed(mut document: Value, changes: &[Change]) -> Value {
             Change::NoNeeds(node) => nodes[node.index(count)]["needs"] = json!([]),
             Change::Set(node, name, value) => nodes[node.index(count)][*name] = value.clone(),
             Change::Unset(node, name) => {
-                nodes[node.index(count)].as_object_mut().unwrap().remove(*name);
+                nodes[node.index(count)]
+                    .as_object_mut()
+                    .unwrap()
+                    .remove(*name);
             }
             Change::OnFailure(is_stop) => {
                 next["on_failure"] = json!(if *is_stop { "stop" } else { "continue" });
@@ -102,14 +108,22 @@ fn is_compatible(execution: &Execution, definition: &Definition) -> bool {
     let old = &execution.definition;
     let status = |id: &NodeId| Some(execution.node(old.node_index(id)?).status());
     let has_failed = |node: &super::NodeState| {
-        node.status() == NodeStatus::Failed || node.slots.iter().any(|slot| slot.status() == NodeStatus::Failed)
+        node.status() == NodeStatus::Failed
+            || node
+                .slots
+                .iter()
+                .any(|slot| slot.status() == NodeStatus::Failed)
     };
     let stops = definition.on_failure == OnFailure::Stop && old.on_failure == OnFailure::Continue;
     if stops && execution.nodes().iter().any(has_failed) {
         return false;
     }
     let ids = |of: &Definition, node: &crate::workflow::Node| {
-        let mut ids: Vec<_> = node.needs.iter().map(|need| of.node(*need).id.clone()).collect();
+        let mut ids: Vec<_> = node
+            .needs
+            .iter()
+            .map(|need| of.node(*need).id.clone())
+            .collect();
         ids.sort();
         ids
     };
@@ -123,7 +137,10 @@ fn is_compatible(execution: &Execution, definition: &Definition) -> bool {
         if is_untouched {
             return true;
         }
-        let Some(is) = definition.node_index(&was.id).map(|index| definition.node(index)) else {
+        let Some(is) = definition
+            .node_index(&was.id)
+            .map(|index| definition.node(index))
+        else {
             return false;
         };
         let is_asked = |position| was.asks(position) && !is.asks(position);
@@ -137,7 +154,9 @@ fn is_compatible(execution: &Execution, definition: &Definition) -> bool {
         };
         let needs = ids(definition, is);
         let are_same = needs == ids(old, was) && is.join == was.join;
-        let statuses = needs.iter().map(|need| status(need).unwrap_or(NodeStatus::Waiting));
+        let statuses = needs
+            .iter()
+            .map(|need| status(need).unwrap_or(NodeStatus::Waiting));
         let statuses: Vec<_> = statuses.collect();
         let mut statuses = statuses.into_iter();
         let are_met = match is.join {
@@ -158,10 +177,15 @@ fn is_compatible(execution: &Execution, definition: &Definition) -> bool {
 fn check_end(end: &Execution, kept: &[String], world: World) {
     let definition = end.definition.clone();
     let found = outcomes(end);
-    let known = definition.indices().zip(&found).filter_map(|(index, outcome)| {
-        let id = definition.node(index).id.as_str();
-        kept.iter().any(|kept| kept == id).then(|| (index, outcome.clone()))
-    });
+    let known = definition
+        .indices()
+        .zip(&found)
+        .filter_map(|(index, outcome)| {
+            let id = definition.node(index).id.as_str();
+            kept.iter()
+                .any(|kept| kept == id)
+                .then(|| (index, outcome.clone()))
+        });
     let mut model = Model::knowing(&definition, world, known.collect());
     let expected = model.outcomes();
     let is_failed = |status: NodeStatus| status == NodeStatus::Failed;
@@ -170,9 +194,10 @@ fn check_end(end: &Execution, kept: &[String], world: World) {
         assert_eq!(found, expected);
     }
     let output_fails = definition.output.is_some() && world.finished().is_err();
-    let status = match has_failed || output_fails {
-        true => ExecutionStatus::Failed,
-        false => ExecutionStatus::Completed,
+    let status = if has_failed || output_fails {
+        ExecutionStatus::Failed
+    } else {
+        ExecutionStatus::Completed
     };
     assert_eq!(end.status(), status, "{:?}", end.end);
 }

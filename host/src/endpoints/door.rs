@@ -169,9 +169,8 @@ impl<T: Send> workflow::executions::HostWithStore<T> for HasSelf<State> {
         id: String,
         request: RerunRequest,
     ) -> Result<RerunPlan, Error> {
-        engine(door)
-            .executions_plan_rerun(caller, id, request)
-            .await
+        let engine = engine(door);
+        engine.executions_plan_rerun(caller, id, request).await
     }
 
     async fn migrate(
@@ -189,9 +188,8 @@ impl<T: Send> workflow::executions::HostWithStore<T> for HasSelf<State> {
         id: String,
         version: u32,
     ) -> Result<MigrationPlan, Error> {
-        engine(door)
-            .executions_plan_migration(caller, id, version)
-            .await
+        let engine = engine(door);
+        engine.executions_plan_migration(caller, id, version).await
     }
 }
 

@@ -345,6 +345,9 @@ async fn every_query_has_its_index() {
             "former_versions_by_definition (workflow=?",
         ),
         ("definition_uses", "executions_by_workflow"),
+        ("last_version", "PRIMARY KEY (id=?)"),
+        ("remove_definitions", "definitions_1 (workflow=?)"),
+        ("deprecate", "definitions_1 (workflow=? AND version=?)"),
     ];
     let database = fresh();
     let store = prepared(&database).await;

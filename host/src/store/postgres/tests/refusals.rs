@@ -88,7 +88,7 @@ async fn missing_rights_are_named() {
     grant("SELECT");
     let text = refusal(&url).await.to_string();
     assert!(
-        text.contains("may not SELECT, INSERT, UPDATE and DELETE in definitions, executions"),
+        text.contains("may not SELECT, INSERT, UPDATE and DELETE in workflows, definitions"),
         "{text}"
     );
     // What a host does takes no right to make tables.

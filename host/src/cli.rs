@@ -12,6 +12,7 @@ mod serve;
 mod show;
 mod token;
 mod validate;
+mod workflows;
 
 use std::{path::PathBuf, process::ExitCode};
 
@@ -38,6 +39,8 @@ enum Command {
     Validate(validate::Validate),
     /// List the phases of a host, or show one
     Phases(phases::Phases),
+    /// List the workflows of a host, show one, or look after its versions
+    Workflows(workflows::Workflows),
     /// List the executions of a host, or show one
     Executions(executions::Executions),
     /// List the checkpoints of a host, show one, or decide on it
@@ -86,6 +89,7 @@ pub async fn run() -> Result<ExitCode> {
         Command::Run(run) => run.run().await,
         Command::Validate(validate) => validate.run().await,
         Command::Phases(phases) => tokio::task::block_in_place(|| phases.run()),
+        Command::Workflows(workflows) => tokio::task::block_in_place(|| workflows.run()),
         Command::Executions(executions) => tokio::task::block_in_place(|| executions.run()),
         Command::Checkpoints(checkpoints) => tokio::task::block_in_place(|| checkpoints.run()),
         Command::Token(token) => token.run(),

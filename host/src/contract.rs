@@ -25,10 +25,12 @@ pub use workflow::checkpoints::{
     Checkpoint, CheckpointPosition, CheckpointStatus, Decision, Filter as CheckpointFilter,
     Page as CheckpointPage,
 };
-pub use workflow::definitions::{Definition, Page as DefinitionPage, Template};
+pub use workflow::definitions::{
+    Change, ChangedNode, Definition, Deprecation, Difference, Page as DefinitionPage, Template,
+};
 pub use workflow::events::Event;
 pub use workflow::executions::{
-    Action, Execution, Filter as ExecutionFilter, NodeView, Outcome, Outcomes,
+    Action, Execution, Filter as ExecutionFilter, MigrationPlan, NodeView, Outcome, Outcomes,
     Page as ExecutionPage, RerunPlan, RerunRequest, StartRequest, Summary,
 };
 pub use workflow::health::Probe;
@@ -115,6 +117,22 @@ pub trait Engine: Send + Sync + 'static {
         dry_run: bool,
     ) -> Result<Outcomes, Error>;
 
+    /// `executions.migrate`
+    async fn executions_migrate(
+        &self,
+        caller: Caller,
+        id: String,
+        version: u32,
+    ) -> Result<Summary, Error>;
+
+    /// `executions.plan-migration`
+    async fn executions_plan_migration(
+        &self,
+        caller: Caller,
+        id: String,
+        version: u32,
+    ) -> Result<MigrationPlan, Error>;
+
     /// `events.follow`. Dropping the stream unsubscribes.
     async fn events_follow(
         &self,
@@ -194,6 +212,40 @@ pub trait Engine: Send + Sync + 'static {
         id: String,
         page: PageRequest,
     ) -> Result<DefinitionPage, Error>;
+
+    /// `definitions.diff`
+    async fn definitions_diff(
+        &self,
+        caller: Caller,
+        id: String,
+        from_version: Option<u32>,
+        to_version: Option<u32>,
+    ) -> Result<Difference, Error>;
+
+    /// `definitions.deprecate`
+    async fn definitions_deprecate(
+        &self,
+        caller: Caller,
+        id: String,
+        version: u32,
+        reason: String,
+    ) -> Result<Definition, Error>;
+
+    /// `definitions.restore`
+    async fn definitions_restore(
+        &self,
+        caller: Caller,
+        id: String,
+        version: u32,
+    ) -> Result<Definition, Error>;
+
+    /// `definitions.remove`
+    async fn definitions_remove(
+        &self,
+        caller: Caller,
+        id: String,
+        version: Option<u32>,
+    ) -> Result<(), Error>;
 
     /// `definitions.templates`
     async fn definitions_templates(&self, caller: Caller) -> Result<Vec<Template>, Error>;

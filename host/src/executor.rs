@@ -11,6 +11,7 @@
 
 mod attempt;
 mod command;
+mod definitions;
 mod evaluate;
 mod finished;
 mod hosting;
@@ -21,6 +22,7 @@ mod progress;
 mod run;
 
 pub use command::{CommandError, Started};
+pub use definitions::{Definitions, fold};
 pub use evaluate::Bindings;
 pub use run::summary;
 
@@ -30,7 +32,6 @@ use std::{
     time::Duration,
 };
 
-use async_trait::async_trait;
 use bytes::Bytes;
 use tokio::{
     sync::{Notify, mpsc, oneshot, watch},
@@ -45,7 +46,7 @@ use crate::{
     plugin::PhaseRunner,
     store::{Keep, StartKey, Store, StoreError, Summary, Writer},
     wasm::ATTEMPTS_MAX,
-    workflow::{Command, Definition, Digest, Event, Execution, ExecutionId, Version, WorkflowId},
+    workflow::{Command, Definition, Digest, Event, Execution, ExecutionId},
 };
 use finished::Finished;
 use lease::Lease;
@@ -88,17 +89,6 @@ impl Default for Hosting {
             keep: Keep::Days(30),
         }
     }
-}
-
-/// Where definitions come from: the service, which keeps them parsed.
-#[async_trait]
-pub trait Definitions: Send + Sync + 'static {
-    /// This version of a definition, which has been stored before.
-    async fn definition(
-        &self,
-        workflow: &WorkflowId,
-        version: Version,
-    ) -> Result<Arc<Definition>, StoreError>;
 }
 
 /// The running executions of one host.

@@ -16,12 +16,14 @@ mod follow;
 mod health;
 mod latest;
 mod library;
+mod migrate;
 mod news;
 mod parameters;
 mod problems;
 mod rerun;
 mod start;
 mod templates;
+mod versions;
 mod views;
 
 pub use definitions::{CheckError, check_definition};
@@ -42,9 +44,9 @@ use crate::{
     clock::Clock,
     contract::{
         Action, Artifact, Caller, Checkpoint, CheckpointFilter, CheckpointPage, Decision,
-        Definition, DefinitionPage, Engine, Error, Event, Execution, ExecutionFilter,
-        ExecutionPage, Json, Outcomes, PageRequest, Phase, Probe, RerunPlan, RerunRequest,
-        StartRequest, Summary, Template,
+        Definition, DefinitionPage, Difference, Engine, Error, Event, Execution, ExecutionFilter,
+        ExecutionPage, Json, MigrationPlan, Outcomes, PageRequest, Phase, Probe, RerunPlan,
+        RerunRequest, StartRequest, Summary, Template,
     },
     events::Events,
     executor::Executor,
@@ -154,6 +156,26 @@ impl Engine for Service {
     ) -> Result<RerunPlan, Error> {
         self.allow(&caller, &Scope::Read)?;
         self.plan_rerun(&id, &request).await
+    }
+
+    async fn executions_migrate(
+        &self,
+        caller: Caller,
+        id: String,
+        version: u32,
+    ) -> Result<Summary, Error> {
+        let asking = self.allow(&caller, &Scope::Control)?;
+        self.migrate(&asking, &id, version).await
+    }
+
+    async fn executions_plan_migration(
+        &self,
+        caller: Caller,
+        id: String,
+        version: u32,
+    ) -> Result<MigrationPlan, Error> {
+        self.allow(&caller, &Scope::Read)?;
+        self.plan_migration(&id, version).await
     }
 
     async fn executions_apply(
@@ -273,6 +295,48 @@ impl Engine for Service {
     ) -> Result<DefinitionPage, Error> {
         self.allow(&caller, &Scope::Read)?;
         self.versions(&id, page).await
+    }
+
+    async fn definitions_diff(
+        &self,
+        caller: Caller,
+        id: String,
+        from_version: Option<u32>,
+        to_version: Option<u32>,
+    ) -> Result<Difference, Error> {
+        self.allow(&caller, &Scope::Read)?;
+        self.diff(&id, from_version, to_version).await
+    }
+
+    async fn definitions_deprecate(
+        &self,
+        caller: Caller,
+        id: String,
+        version: u32,
+        reason: String,
+    ) -> Result<Definition, Error> {
+        self.allow(&caller, &Scope::Define)?;
+        self.deprecate(&id, version, reason).await
+    }
+
+    async fn definitions_restore(
+        &self,
+        caller: Caller,
+        id: String,
+        version: u32,
+    ) -> Result<Definition, Error> {
+        self.allow(&caller, &Scope::Define)?;
+        self.restore(&id, version).await
+    }
+
+    async fn definitions_remove(
+        &self,
+        caller: Caller,
+        id: String,
+        version: Option<u32>,
+    ) -> Result<(), Error> {
+        self.allow(&caller, &Scope::Define)?;
+        self.remove(&id, version).await
     }
 
     async fn definitions_templates(&self, caller: Caller) -> Result<Vec<Template>, Error> {

@@ -29,7 +29,7 @@ mod writer;
 #[cfg(test)]
 mod conformance;
 
-use std::sync::Arc;
+use std::{collections::HashMap, sync::Arc};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -45,7 +45,8 @@ pub use components::{Components, NewComponent};
 pub use postgres::PostgresStore;
 pub use rows::{
     CheckpointFilter, CheckpointOutcome, CheckpointRow, CheckpointState, CheckpointStatus,
-    ExecutionFilter, NewDefinition, Page, PutDefinition, StoredDefinition, Summary,
+    Deprecated, ExecutionFilter, NewDefinition, Page, PutDefinition, Removal, Startable,
+    StoredDefinition, Summary, USES_COUNTED_MAX, Wanted,
 };
 pub use sizes::{Sizes, TableSize, sizes};
 pub use sqlite::SqliteStore;
@@ -117,6 +118,23 @@ pub trait Store: Components + 'static {
         new: NewDefinition,
         expected: Option<u32>,
     ) -> Result<PutDefinition, StoreError>;
+
+    /// Deprecates a version of a definition, or does so no more; none when there is no such
+    /// version.
+    async fn deprecate(
+        &self,
+        workflow: &WorkflowId,
+        version: Version,
+        deprecated: Option<Deprecated>,
+    ) -> Result<Option<StoredDefinition>, StoreError>;
+
+    /// Removes a version of a definition, or all versions of a workflow, unless an execution
+    /// needs them. Their numbers are not used again.
+    async fn remove_definitions(
+        &self,
+        workflow: &WorkflowId,
+        version: Option<Version>,
+    ) -> Result<Removal, StoreError>;
 
     /// A blob by its digest.
     async fn blob(&self, digest: Digest) -> Result<Option<Bytes>, StoreError>;
@@ -194,6 +212,8 @@ pub trait Queries: Send + Sync {
         workflow: &WorkflowId,
         version: Option<Version>,
     ) -> Result<Option<StoredDefinition>, StoreError>;
+    /// The versions that starts would take, of those of these that exist.
+    async fn startable(&self, wanted: &[Wanted]) -> Result<HashMap<Wanted, Startable>, StoreError>;
     /// The latest version of each workflow, by id.
     async fn definitions(
         &self,
@@ -224,7 +244,8 @@ pub struct Append {
     pub crashes: u32,
     /// What happened, numbered from `expected + 1`. Never empty.
     pub events: Vec<Recorded>,
-    /// The summary row after these events; its `version` is the last event's number.
+    /// The summary row after these events; its `version` is the last event's number. The
+    /// version of the definition may be another one than before: a migration.
     pub summary: Summary,
     /// When a waiting execution wants to run again; none unless it waits.
     pub wake_at: Option<Timestamp>,
@@ -240,6 +261,9 @@ pub struct Append {
     pub blobs: Vec<(Digest, Bytes)>,
     /// Answers to the commands of other hosts that these events follow from.
     pub answers: Vec<(SignalId, Answer)>,
+    /// Versions of the definition that the execution goes by no more: its journal is read with
+    /// them.
+    pub left: Vec<Version>,
 }
 
 /// Idempotency key of a start.
@@ -261,6 +285,9 @@ pub enum Appended {
     Conflict,
     /// Another execution of the workflow was started with this key; nothing was written.
     Duplicate(Keyed),
+    /// There is no such version of the definition any more; nothing was written. `writer` finds
+    /// this out.
+    Undefined,
 }
 
 /// An execution that was started with an idempotency key.

@@ -15,14 +15,15 @@ mod template;
 mod time;
 
 pub use definition::{
-    Checkpoint, Definition, Draft, ITEMS_MAX, Join, NEEDS_MAX, NODES_MAX, Node, NodeIndex,
-    OnExpiry, OnFailure, OnReject, Position, RERUNS_MAX, REVIEWERS_MAX, Retry, Violation,
+    Change, Checkpoint, Definition, Difference, Draft, ITEMS_MAX, Join, NEEDS_MAX, NODES_MAX, Node,
+    NodeIndex, OnExpiry, OnFailure, OnReject, Position, RERUNS_MAX, REVIEWERS_MAX, Retry,
+    Violation,
 };
 pub use depth::{DEPTH_MAX, is_deeper_than};
 pub use event::{ArtifactRef, Decision, Event, Failure, FailureKind, Json, Level, Recorded};
 pub use execution::{
-    Action, Command, End, Ending, Execution, ExecutionScope, IllegalTransition, Input, NodeState,
-    Origin, Prepared, Refusal, Rerun, Slot, SlotState, Stage, Step,
+    Action, Command, End, Ending, Execution, ExecutionScope, IllegalTransition, Input, Migration,
+    NodeState, Origin, Prepared, Refusal, Rerun, Slot, SlotState, Stage, Step, versions_of,
 };
 pub use id::{
     CheckpointId, Digest, ExecutionId, GroupName, ID_BYTES_MAX, IdError, IdentityName, NodeId,

@@ -6,7 +6,7 @@ use crate::{
     Problem, Reply,
     bindings::{
         catalog::Phase,
-        definitions::{Definition, Page, Template},
+        definitions::{Change, Definition, Deprecation, Difference, Page, Template},
     },
     reply::{
         self,
@@ -54,6 +54,60 @@ pub fn instance(body: &str) -> Result<Instance, Problem> {
     let id = fields.text("id").unwrap_or_default();
     let parameters = fields.object("parameters").unwrap_or("{}").to_owned();
     fields.finish_with(Ok(Instance { id, parameters }))
+}
+
+/// The reason in the body of a deprecation, `{reason}`.
+///
+/// # Errors
+///
+/// 422 with every violation.
+pub fn reason(body: &str) -> Result<String, Problem> {
+    let mut fields = Fields::parse(body)?;
+    let reason = fields.text("reason");
+    // The engine says how long it may be, and that it must be there.
+    fields.finish_with(Ok(reason.unwrap_or_default()))
+}
+
+/// The reply when what was to be removed is.
+pub fn removed() -> Reply {
+    reply::empty(StatusCode::NO_CONTENT)
+}
+
+/// The reply with a difference: `{id, from, to, document, nodes: {added, removed, changed}}`.
+pub fn difference(id: &str, found: &Difference) -> Reply {
+    let text = json::object(|object| {
+        object.field("id", id);
+        object.field("from", found.from_version);
+        object.field("to", found.to_version);
+        object.objects("document", &found.document, write_change);
+        object.object("nodes", |object| {
+            object.field("added", &found.added);
+            object.field("removed", &found.removed);
+            object.objects("changed", &found.changed, |object, node| {
+                object.field("id", &node.id);
+                object.objects("changes", &node.changes, write_change);
+            });
+        });
+    });
+    reply::with_json(StatusCode::OK, text)
+}
+
+fn write_change(object: &mut Object, change: &Change) {
+    object.field("pointer", &change.pointer);
+    for (name, value) in [("before", &change.before), ("after", &change.after)] {
+        if let Some(value) = value {
+            object.document(name, value);
+        }
+    }
+}
+
+/// The reply with a definition whatever the client has, see [`shown`].
+///
+/// # Errors
+///
+/// None in practice: a version fits every header.
+pub fn changed(definition: &Definition) -> Result<Reply, Problem> {
+    tagged(definition)
 }
 
 /// The reply to a put: the definition as stored, and where to find it.
@@ -157,9 +211,12 @@ fn tagged(definition: &Definition) -> Result<Reply, Problem> {
     Ok(reply)
 }
 
-/// Versions never change, so the number tags the content.
+/// Versions never change, so the number tags the content; but for the time in which one is deprecated.
 fn tag(definition: &Definition) -> String {
-    format!("\"{}\"", definition.version)
+    match &definition.deprecated {
+        None => format!("\"{}\"", definition.version),
+        Some(Deprecation { at, .. }) => format!("\"{}-{at}\"", definition.version),
+    }
 }
 
 fn write_definition(object: &mut Object, definition: &Definition) {
@@ -168,6 +225,12 @@ fn write_definition(object: &mut Object, definition: &Definition) {
     object.field("name", &definition.name);
     object.field("description", &definition.description);
     object.field("created_at", &definition.created_at);
+    if let Some(Deprecation { reason, at }) = &definition.deprecated {
+        object.object("deprecated", |object| {
+            object.field("reason", reason);
+            object.field("at", at);
+        });
+    }
 }
 
 fn write_phase(object: &mut Object, phase: &Phase) {
@@ -180,11 +243,12 @@ fn write_phase(object: &mut Object, phase: &Phase) {
 #[cfg(test)]
 mod tests {
     use super::{
-        Definition, Page, Phase, Template, document, listed, phase, shown, stored, template,
+        Definition, Deprecation, Page, Phase, Template, document, listed, phase, shown, stored,
+        template,
     };
     use crate::{
         reply::test::{text, value},
-        request::test::head,
+        request::{condition::expected_version, test::head},
     };
     use http::{HeaderMap, StatusCode, header};
     use serde_json::json;
@@ -197,6 +261,7 @@ mod tests {
             description: String::new(),
             document: "{ \"id\" : \"w\" }\n".to_owned(),
             created_at: "t".to_owned(),
+            deprecated: None,
         }
     }
 
@@ -235,6 +300,35 @@ mod tests {
         assert_eq!(text(reply), "");
         let reply = shown(&HeaderMap::new(), &definition()).unwrap();
         assert_eq!(reply.status(), StatusCode::OK);
+    }
+
+    #[test]
+    fn a_deprecated_version_says_so_and_is_sent_again() {
+        let deprecated = || Definition {
+            deprecated: Some(Deprecation {
+                reason: "slow".to_owned(),
+                at: "2026-01-01T00:00:00.000Z".to_owned(),
+            }),
+            ..definition()
+        };
+        let headers = head("GET", "/", &[("if-none-match", "\"3\"")]).headers;
+        let reply = shown(&headers, &deprecated()).unwrap();
+        let tag = reply.headers()[header::ETAG].clone();
+        assert_eq!(tag, "\"3-2026-01-01T00:00:00.000Z\"");
+        assert_eq!(
+            value(reply)["deprecated"],
+            json!({"reason": "slow", "at": "2026-01-01T00:00:00.000Z"})
+        );
+        let headers = head("GET", "/", &[("if-none-match", tag.to_str().unwrap())]).headers;
+        let reply = shown(&headers, &deprecated()).unwrap();
+        assert_eq!(reply.status(), StatusCode::NOT_MODIFIED);
+        assert_eq!(
+            shown(&headers, &definition()).unwrap().status(),
+            StatusCode::OK
+        );
+        // Which version it is can be told from either.
+        let headers = head("PUT", "/", &[("if-match", tag.to_str().unwrap())]).headers;
+        assert_eq!(expected_version(&headers).unwrap(), Some(3));
     }
 
     #[test]

@@ -7,7 +7,10 @@ use http::{HeaderMap, HeaderName, StatusCode, header};
 use crate::{
     Problem, Reply,
     bindings::{
-        executions::{Execution, NodeView, Page, RerunPlan, RerunRequest, StartRequest, Summary},
+        executions::{
+            Execution, MigrationPlan, NodeView, Page, RerunPlan, RerunRequest, StartRequest,
+            Summary,
+        },
         types::{ExecutionStatus, NodeStatus, Violation},
     },
     reply::{
@@ -144,6 +147,37 @@ pub fn planned(plan: &RerunPlan) -> Reply {
         object.field("version", plan.version);
         object.field("run", &plan.run);
         object.field("taken", &plan.taken);
+    });
+    reply::with_json(StatusCode::OK, text)
+}
+
+/// The version in the body of a migration, `{version}`.
+///
+/// # Errors
+///
+/// 422 with every violation.
+pub fn version(body: &str) -> Result<u32, Problem> {
+    let mut fields = Fields::parse(body)?;
+    let is_given = member(body, "version").is_some_and(|text| text != "null");
+    let version = fields.number("version", 1..=u32::MAX);
+    fields.finish_with(match version {
+        None if !is_given => Err(violation("/version", "is required")),
+        // What is given and wrong has been noted.
+        version => Ok(version.unwrap_or_default()),
+    })
+}
+
+/// The reply to a dry run of a migration: `{workflow_id, from_version, version, kept, added, removed,
+/// phases}`.
+pub fn migration_planned(plan: &MigrationPlan) -> Reply {
+    let text = json::object(|object| {
+        object.field("workflow_id", &plan.workflow_id);
+        object.field("from_version", plan.from_version);
+        object.field("version", plan.version);
+        object.field("kept", &plan.kept);
+        object.field("added", &plan.added);
+        object.field("removed", &plan.removed);
+        object.field("phases", &plan.phases);
     });
     reply::with_json(StatusCode::OK, text)
 }

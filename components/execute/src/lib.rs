@@ -1,4 +1,5 @@
-//! Starts executions, cancels and pauses them, lets them go on and runs them again, one or many.
+//! Starts executions, cancels and pauses them, lets them go on, perhaps by another version, and runs
+//! them again; one or many.
 
 use phasewright_endpoint::{
     Problem, Reply,
@@ -39,6 +40,7 @@ async fn route(request: Request) -> Result<Reply, Problem> {
         ["api", "executions", execution, "pause"] => pause(request, execution).await,
         ["api", "executions", execution, "resume"] => resume(request, execution).await,
         ["api", "executions", execution, "rerun"] => rerun(request, execution).await,
+        ["api", "executions", execution, "migrate"] => migrate(request, execution).await,
         _ => Err(Problem::no_route()),
     }
 }
@@ -73,6 +75,22 @@ async fn rerun(request: Request, execution: &str) -> Result<Reply, Problem> {
     }
     let started = executions::rerun(caller.clone(), execution.to_owned(), rerun).await?;
     answer(caller, started, wait).await
+}
+
+/// Goes on by another version; with `dry_run=true`, only says what that would change.
+async fn migrate(request: Request, execution: &str) -> Result<Reply, Problem> {
+    let (head, body) = request.into_parts();
+    allow(&head, &[Method::POST])?;
+    let execution = id("id", execution)?.to_owned();
+    let is_dry = is_dry(&Query::parse(&head, &["dry_run"])?)?;
+    let caller = caller(&head.headers)?;
+    let version = execution::version(&read(&head, body).await?)?;
+    if is_dry {
+        let plan = executions::plan_migration(caller, execution, version).await?;
+        return Ok(execution::migration_planned(&plan));
+    }
+    let summary = executions::migrate(caller, execution, version).await?;
+    Ok(execution::summarised(StatusCode::ACCEPTED, &summary))
 }
 
 fn is_dry(query: &Query) -> Result<bool, Problem> {

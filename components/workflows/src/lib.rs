@@ -10,7 +10,8 @@ use phasewright_endpoint::{
         body::read,
         caller::caller,
         condition::expected_version,
-        path::{Path, id, phase_name},
+        json::Fields,
+        path::{Path, id, number, phase_name},
         query::Query,
     },
 };
@@ -30,12 +31,19 @@ async fn route(request: Request) -> Result<Reply, Problem> {
     if let ["api", "workflows", workflow] = segments[..] {
         return one(request, workflow).await;
     }
+    if let ["api", "workflows", workflow, "versions", version] = segments[..] {
+        return remove_version(&request.into_parts().0, workflow, version).await;
+    }
+    if let ["api", "workflows", workflow, "versions", version, verb] = segments[..] {
+        return change(request, workflow, version, verb).await;
+    }
     if let ["api", "templates", name, "instantiate"] = segments[..] {
         return instantiate(request, name).await;
     }
     let head = request.into_parts().0;
     match segments[..] {
         ["api", "workflows"] => list(&head).await,
+        ["api", "workflows", workflow, "diff"] => diff(&head, workflow).await,
         ["api", "workflows", workflow, "versions"] => versions(&head, workflow).await,
         ["api", "templates"] => templates(&head).await,
         ["api", "templates", name] => template(&head, name).await,
@@ -50,9 +58,12 @@ async fn route(request: Request) -> Result<Reply, Problem> {
 async fn one(request: Request, workflow: &str) -> Result<Reply, Problem> {
     let (head, body) = request.into_parts();
     if workflow == "validate" {
-        allow(&head, &[Method::GET, Method::POST, Method::PUT])?;
+        allow(
+            &head,
+            &[Method::DELETE, Method::GET, Method::POST, Method::PUT],
+        )?;
     } else {
-        allow(&head, &[Method::GET, Method::PUT])?;
+        allow(&head, &[Method::DELETE, Method::GET, Method::PUT])?;
     }
     let workflow = id("id", workflow)?.to_owned();
     let caller = caller(&head.headers)?;
@@ -63,6 +74,11 @@ async fn one(request: Request, workflow: &str) -> Result<Reply, Problem> {
             let document = definition::document(read(&head, body).await?)?;
             let stored = definitions::put(caller, workflow, document, expected).await?;
             definition::stored(&stored)
+        }
+        Method::DELETE => {
+            Query::parse(&head, &[])?;
+            definitions::remove(caller, workflow, None).await?;
+            Ok(definition::removed())
         }
         Method::POST => {
             Query::parse(&head, &[])?;
@@ -77,6 +93,54 @@ async fn one(request: Request, workflow: &str) -> Result<Reply, Problem> {
             definition::shown(&head.headers, &found)
         }
     }
+}
+
+async fn remove_version(head: &Parts, workflow: &str, version: &str) -> Result<Reply, Problem> {
+    allow(head, &[Method::DELETE])?;
+    let workflow = id("id", workflow)?.to_owned();
+    let version = number("version", version)?;
+    Query::parse(head, &[])?;
+    definitions::remove(caller(&head.headers)?, workflow, Some(version)).await?;
+    Ok(definition::removed())
+}
+
+/// What one version has otherwise than another.
+async fn diff(head: &Parts, workflow: &str) -> Result<Reply, Problem> {
+    allow(head, &[Method::GET])?;
+    let workflow = id("id", workflow)?.to_owned();
+    let query = Query::parse(head, &["from", "to"])?;
+    let from = query.number("from", 1, u32::MAX)?;
+    let to = query.number("to", 1, u32::MAX)?;
+    let caller = caller(&head.headers)?;
+    let found = definitions::diff(caller, workflow.clone(), from, to).await?;
+    Ok(definition::difference(&workflow, &found))
+}
+
+/// Deprecates a version, or does so no more.
+async fn change(
+    request: Request,
+    workflow: &str,
+    version: &str,
+    verb: &str,
+) -> Result<Reply, Problem> {
+    if !matches!(verb, "deprecate" | "restore") {
+        return Err(Problem::no_route());
+    }
+    let (head, body) = request.into_parts();
+    allow(&head, &[Method::POST])?;
+    let workflow = id("id", workflow)?.to_owned();
+    let version = number("version", version)?;
+    Query::parse(&head, &[])?;
+    let caller = caller(&head.headers)?;
+    let body = read(&head, body).await?;
+    let found = if verb == "deprecate" {
+        let reason = definition::reason(&body)?;
+        definitions::deprecate(caller, workflow, version, reason).await?
+    } else {
+        Fields::parse(&body)?.finish()?;
+        definitions::restore(caller, workflow, version).await?
+    };
+    definition::changed(&found)
 }
 
 async fn list(head: &Parts) -> Result<Reply, Problem> {

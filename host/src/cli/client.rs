@@ -61,6 +61,12 @@ impl Client {
         self.read(request.send_json(body))
     }
 
+    /// DELETE.
+    pub(super) fn delete(&self, path: &[&str]) -> Result<()> {
+        let request = self.authorised(agent().delete(self.url(path)));
+        self.text(request.call()).map(|_| ())
+    }
+
     fn authorised<Any>(&self, request: RequestBuilder<Any>) -> RequestBuilder<Any> {
         match &self.token {
             Some(token) => request.header("authorization", format!("Bearer {token}")),
@@ -86,6 +92,11 @@ impl Client {
     }
 
     fn read(&self, answer: Result<http::Response<ureq::Body>, ureq::Error>) -> Result<Value> {
+        let text = self.text(answer)?;
+        serde_json::from_str(&text).context("failed to read the answer as JSON")
+    }
+
+    fn text(&self, answer: Result<http::Response<ureq::Body>, ureq::Error>) -> Result<String> {
         let mut answer = answer.with_context(|| format!("failed to reach {}", self.server))?;
         let status = answer.status();
         let text = answer
@@ -95,7 +106,7 @@ impl Client {
             .read_to_string();
         let text = text.with_context(|| format!("failed to read the answer of {}", self.server))?;
         if status.is_success() {
-            return serde_json::from_str(&text).context("failed to read the answer as JSON");
+            return Ok(text);
         }
         bail!(
             "{}",

@@ -44,6 +44,8 @@ enum Command {
     },
     /// End one
     Cancel(Stop),
+    /// Let one that waits go on by a newer version of its definition
+    Migrate(Migrate),
     /// Start one anew, with the outputs of those nodes that need not run again
     Rerun(Rerun),
     /// Do the same with many
@@ -84,15 +86,54 @@ impl Rerun {
             show::json(&answer);
         } else if self.dry_run {
             for (title, nodes) in [("runs", &answer["run"]), ("takes over", &answer["taken"])] {
-                let nodes = nodes.as_array().into_iter().flatten();
-                let nodes: Vec<_> = nodes.filter_map(Value::as_str).collect();
-                println!("{title:10} {}", nodes.join(" "));
+                println!("{title:10} {}", words(nodes));
             }
         } else {
             println!("{}", answer["execution_id"].as_str().unwrap_or_default());
         }
         Ok(())
     }
+}
+
+#[derive(Debug, Args)]
+struct Migrate {
+    /// Which one
+    id: String,
+    /// To this version
+    #[arg(long)]
+    version: u32,
+    /// Only show what would change, or what is in the way
+    #[arg(long)]
+    dry_run: bool,
+    #[command(flatten)]
+    client: Client,
+}
+
+impl Migrate {
+    fn send(&self) -> Result<()> {
+        let body = json!({"version": self.version});
+        let query = [("dry_run", self.dry_run.to_string())];
+        let path = ["api", "executions", &self.id, "migrate"];
+        let answer = self.client.post_with(&path, &query, &body)?;
+        if self.client.json {
+            show::json(&answer);
+        } else if self.dry_run {
+            for title in ["kept", "added", "removed", "phases"] {
+                println!("{title:10} {}", words(&answer[title]));
+            }
+        } else {
+            let status = answer["status"].as_str().unwrap_or_default();
+            println!("{} is {status}, by version {}", self.id, answer["version"]);
+        }
+        Ok(())
+    }
+}
+
+/// The texts of an array in one line.
+fn words(texts: &Value) -> String {
+    let texts = texts.as_array().into_iter().flatten();
+    let texts: Vec<_> = texts.filter_map(Value::as_str).collect();
+    texts.join(" ")
 }
 
 #[derive(Debug, Args)]
@@ -133,6 +174,7 @@ impl Executions {
             (Some(Command::Pause(stop)), _) => stop.send("pause")?,
             (Some(Command::Cancel(stop)), _) => stop.send("cancel")?,
             (Some(Command::Resume { id, client }), _) => steer(client, id, "resume", &json!({}))?,
+            (Some(Command::Migrate(migrate)), _) => migrate.send()?,
             (Some(Command::Rerun(rerun)), _) => rerun.send()?,
             (Some(Command::All(many)), _) => return many.run(),
             (None, Some(id)) => self.show(&self.client.get(&["api", "executions", id], &[])?),

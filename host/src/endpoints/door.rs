@@ -19,9 +19,9 @@ use wasmtime::{
 use super::instance::State;
 use crate::contract::{
     Action, Artifact, Caller, Checkpoint, CheckpointFilter, CheckpointPage, Decision, Definition,
-    DefinitionPage, Engine, Error, Event, Execution, ExecutionFilter, ExecutionPage, Json,
-    Outcomes, PageRequest, Phase, Probe, RerunPlan, RerunRequest, StartRequest, Summary, Template,
-    bindings::phasewright::workflow,
+    DefinitionPage, Difference, Engine, Error, Event, Execution, ExecutionFilter, ExecutionPage,
+    Json, MigrationPlan, Outcomes, PageRequest, Phase, Probe, RerunPlan, RerunRequest,
+    StartRequest, Summary, Template, bindings::phasewright::workflow,
 };
 
 /// Events handed over at once; those that are there go together.
@@ -169,9 +169,27 @@ impl<T: Send> workflow::executions::HostWithStore<T> for HasSelf<State> {
         id: String,
         request: RerunRequest,
     ) -> Result<RerunPlan, Error> {
-        engine(door)
-            .executions_plan_rerun(caller, id, request)
-            .await
+        let engine = engine(door);
+        engine.executions_plan_rerun(caller, id, request).await
+    }
+
+    async fn migrate(
+        door: &Accessor<T, Self>,
+        caller: Caller,
+        id: String,
+        version: u32,
+    ) -> Result<Summary, Error> {
+        engine(door).executions_migrate(caller, id, version).await
+    }
+
+    async fn plan_migration(
+        door: &Accessor<T, Self>,
+        caller: Caller,
+        id: String,
+        version: u32,
+    ) -> Result<MigrationPlan, Error> {
+        let engine = engine(door);
+        engine.executions_plan_migration(caller, id, version).await
     }
 
     async fn apply(
@@ -316,6 +334,48 @@ impl<T: Send> workflow::definitions::HostWithStore<T> for HasSelf<State> {
         page: PageRequest,
     ) -> Result<DefinitionPage, Error> {
         engine(door).definitions_versions(caller, id, page).await
+    }
+
+    async fn diff(
+        door: &Accessor<T, Self>,
+        caller: Caller,
+        id: String,
+        from_version: Option<u32>,
+        to_version: Option<u32>,
+    ) -> Result<Difference, Error> {
+        engine(door)
+            .definitions_diff(caller, id, from_version, to_version)
+            .await
+    }
+
+    async fn deprecate(
+        door: &Accessor<T, Self>,
+        caller: Caller,
+        id: String,
+        version: u32,
+        reason: String,
+    ) -> Result<Definition, Error> {
+        engine(door)
+            .definitions_deprecate(caller, id, version, reason)
+            .await
+    }
+
+    async fn restore(
+        door: &Accessor<T, Self>,
+        caller: Caller,
+        id: String,
+        version: u32,
+    ) -> Result<Definition, Error> {
+        engine(door).definitions_restore(caller, id, version).await
+    }
+
+    async fn remove(
+        door: &Accessor<T, Self>,
+        caller: Caller,
+        id: String,
+        version: Option<u32>,
+    ) -> Result<(), Error> {
+        engine(door).definitions_remove(caller, id, version).await
     }
 
     async fn templates(door: &Accessor<T, Self>, caller: Caller) -> Result<Vec<Template>, Error> {

@@ -31,6 +31,9 @@ pub enum CommandError {
     /// Whoever asked may not, said by the host that runs it.
     #[error("{0}")]
     DeniedElsewhere(String),
+    /// The version of the definition was removed just now.
+    #[error("the version of the definition was removed just now")]
+    Undefined,
     /// Another host runs the execution.
     #[error("execution is run by another host")]
     Elsewhere,

@@ -27,13 +27,45 @@ impl Inbox {
         inbox
     }
 
-    /// The row that an event changes, if it changes one. The execution is as it is
-    /// after the step that the event is of.
+    /// The rows that an event changes. The execution is as it is after the step that the event
+    /// is of.
     pub(super) fn follow(
         &mut self,
         execution: &Execution,
         recorded: &Recorded,
-    ) -> Option<CheckpointRow> {
+    ) -> Vec<CheckpointRow> {
+        if matches!(recorded.event, Event::ExecutionMigrated { .. }) {
+            return self.reword(execution);
+        }
+        self.follow_one(execution, recorded).into_iter().collect()
+    }
+
+    /// What is open is asked in the words of another version, and of those whom it names.
+    fn reword(&mut self, execution: &Execution) -> Vec<CheckpointRow> {
+        let definition = &execution.definition;
+        let mut rows = Vec::new();
+        for (node, row) in &mut self.open {
+            let index = definition.node_index(node);
+            let spec = index.and_then(|index| definition.node(index).checkpoint.as_ref());
+            let Some(spec) = spec else {
+                continue;
+            };
+            let asked = CheckpointRow {
+                title: spec.title.clone(),
+                instructions: spec.instructions.clone(),
+                audience: spec.audience.clone(),
+                ..row.clone()
+            };
+            if *row != asked {
+                *row = asked;
+                rows.push(row.clone());
+            }
+        }
+        rows
+    }
+
+    /// The row that an event about a node changes, if it changes one.
+    fn follow_one(&mut self, execution: &Execution, recorded: &Recorded) -> Option<CheckpointRow> {
         let (node, outcome, notes, by) = match &recorded.event {
             Event::CheckpointOpened { node, .. } => {
                 let row = opened(execution, node, recorded)?;

@@ -27,7 +27,7 @@ use super::{
 };
 use crate::{
     plugin::Produced,
-    store::{Answer as SignalAnswer, HostId, StartKey, Summary},
+    store::{Answer as SignalAnswer, HostId, StartKey, StoreError, Summary},
     workflow::{
         ArtifactRef, Command, Digest, Execution, Failure, Input, Json, NodeIndex, Prepared,
         Refusal, Step,
@@ -215,6 +215,10 @@ impl Run {
     }
 
     async fn command(&mut self, command: Command, reply: Reply<Summary>) {
+        if let Err(error) = self.learn(&command).await {
+            let _ = reply.send(Err(error.into()));
+            return;
+        }
         let input = Input::Command(command);
         let result = match self.execution.handle(input, self.shared.clock.now()) {
             Ok(step) if !step.events.is_empty() => {
@@ -233,6 +237,16 @@ impl Run {
 
     /// A command of another host. Its answer is durable with the events it causes.
     async fn signal(&mut self, delivery: Delivery, command: Command) {
+        match self.learn(&command).await {
+            Ok(()) => {}
+            // It is delivered again.
+            Err(error) if error.is_retryable() => return,
+            Err(error) => {
+                let reason = error.to_string();
+                let is_denied = false;
+                return delivery.answer(SignalAnswer::Refused { reason, is_denied });
+            }
+        }
         let input = Input::Command(command);
         let answer = match self.execution.handle(input, self.shared.clock.now()) {
             Ok(step) if !step.events.is_empty() => {
@@ -256,6 +270,18 @@ impl Run {
                 delivery.answer(answer);
             }
         });
+    }
+
+    /// Gets what the execution has to know to carry out a command.
+    async fn learn(&mut self, command: &Command) -> Result<(), StoreError> {
+        if let Command::Migrate { version, .. } = command
+            && *version != self.execution.origin.version
+        {
+            let workflow = &self.execution.definition.id;
+            let definition = self.shared.definitions.definition(workflow, *version);
+            self.execution.learn(*version, definition.await?);
+        }
+        Ok(())
     }
 
     /// Has another host written meanwhile? An actor only thinks that it knows what the

@@ -7,6 +7,7 @@ use super::{
     library::{Missing, check_phases},
     parameters,
     problems::internal,
+    versions::absent,
     views,
 };
 use crate::{
@@ -65,15 +66,8 @@ impl Service {
             .queries()
             .definition(&workflow, version.map(Version))
             .await?;
-        stored
-            .as_ref()
-            .map(views::definition)
-            .ok_or_else(|| match version {
-                Some(version) => Error::NotFound(format!(
-                    "there is no version {version} of workflow {workflow}"
-                )),
-                None => Error::NotFound(format!("there is no workflow {workflow}")),
-            })
+        let stored = stored.ok_or_else(|| absent(&workflow, version.map(Version)))?;
+        Ok(views::definition(&stored))
     }
 
     pub(super) async fn definitions(&self, page: PageRequest) -> Result<DefinitionPage, Error> {

@@ -7,7 +7,7 @@ use uuid::Builder;
 use super::{Asking, Service, library::Library, parameters, views};
 use crate::{
     contract::{self, Error, ExecutionPage, PageRequest, Summary},
-    executor::Definitions,
+    executor::{self, Definitions},
     store::{self, ExecutionFilter, Page, Store, StoreError},
     workflow::{Command, Execution, ExecutionId, Timestamp, Version, WorkflowId},
 };
@@ -153,12 +153,7 @@ pub(super) async fn fold(
     let Some(journal) = store.load(id).await? else {
         return Ok(None);
     };
-    let definition = library
-        .definition(&journal.summary.workflow, journal.summary.definition)
-        .await?;
-    Execution::fold(id, definition, &journal.events)
-        .map(Some)
-        .map_err(|error| StoreError::Corrupt(format!("execution {id}: {error}")))
+    executor::fold(library, &journal).await.map(Some)
 }
 
 fn to_filter(filter: &contract::ExecutionFilter) -> Result<ExecutionFilter, Error> {

@@ -2,7 +2,7 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use async_trait::async_trait;
@@ -11,7 +11,7 @@ use super::latest::Latest;
 use crate::{
     contract, executor,
     plugin::{PhaseRunner, Schema},
-    store::{Store, StoreError, StoredDefinition},
+    store::{Startable, Store, StoreError, StoredDefinition, Wanted},
     workflow::{Definition, Digest, PhaseName, Version, Violation, WorkflowId},
 };
 
@@ -29,7 +29,10 @@ pub struct Library {
 struct Shelf {
     entries: HashMap<(WorkflowId, Version), Arc<Entry>>,
     order: std::collections::VecDeque<(WorkflowId, Version)>,
-    latest: HashMap<WorkflowId, Version>,
+    /// What starts would take, while nobody but this host can change that.
+    startable: HashMap<Wanted, Startable>,
+    /// Counts the changes, so that nothing is kept that was read before the last one.
+    changes: u64,
 }
 
 /// A definition with what a start needs.
@@ -53,75 +56,99 @@ impl Library {
 
     /// How many definitions are kept.
     pub(super) fn cached(&self) -> usize {
-        self.shelf
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .entries
-            .len()
+        self.shelf().entries.len()
     }
 
-    /// This version of a definition, the latest when none is named.
+    /// The version that a start takes, the latest that is not deprecated when none is named, and
+    /// why it may not be started.
+    pub(super) async fn startable(
+        &self,
+        workflow: &WorkflowId,
+        version: Option<Version>,
+    ) -> Result<Option<(Arc<Entry>, Option<String>)>, StoreError> {
+        let wanted = (workflow.clone(), version);
+        let Some(found) = self.wanted(&wanted).await? else {
+            return Ok(None);
+        };
+        let entry = self.entry(workflow, found.version).await?;
+        Ok(entry.map(|entry| (entry, found.deprecated)))
+    }
+
+    async fn wanted(&self, wanted: &Wanted) -> Result<Option<Startable>, StoreError> {
+        // Another host may have changed it just now.
+        let is_shared = self.store.cluster().is_some();
+        let changes = {
+            let shelf = self.shelf();
+            match shelf.startable.get(wanted) {
+                Some(found) if !is_shared => return Ok(Some(found.clone())),
+                _ => shelf.changes,
+            }
+        };
+        let queries = self.store.queries();
+        let ask = async |all: &[Wanted]| queries.startable(all).await;
+        let found = self.latest.startable(wanted, ask).await?;
+        if let Some(found) = found.as_ref().filter(|_| !is_shared) {
+            let mut shelf = self.shelf();
+            if shelf.startable.len() >= DEFINITIONS_MAX {
+                shelf.startable.clear();
+            }
+            if shelf.changes == changes {
+                shelf.startable.insert(wanted.clone(), found.clone());
+            }
+        }
+        Ok(found)
+    }
+
+    /// This version of a definition.
     pub(super) async fn entry(
         &self,
         workflow: &WorkflowId,
-        mut version: Option<Version>,
+        version: Version,
     ) -> Result<Option<Arc<Entry>>, StoreError> {
-        if version.is_none()
-            && let Some(cluster) = self.store.cluster()
-        {
-            // Another host may have stored a newer one just now.
-            let ask = async |workflows: &[WorkflowId]| cluster.latest_versions(workflows).await;
-            version = self.latest.version(workflow, ask).await?;
+        let key = (workflow.clone(), version);
+        if let Some(entry) = self.shelf().entries.get(&key) {
+            return Ok(Some(entry.clone()));
         }
-        if let Some(entry) = self.on_shelf(workflow, version) {
-            return Ok(Some(entry));
-        }
-        match self.store.queries().definition(workflow, version).await? {
+        let queries = self.store.queries();
+        match queries.definition(workflow, Some(version)).await? {
             None => Ok(None),
             Some(stored) => {
                 let entry = Arc::new(Entry::read(&stored)?);
-                self.put(&entry, version.is_none());
+                self.put(&entry);
                 Ok(Some(entry))
             }
         }
     }
 
-    /// A version that was just stored is the latest.
+    /// A version was just stored.
     pub(super) fn stored(&self, stored: &StoredDefinition) -> Result<(), StoreError> {
-        let entry = Arc::new(Entry::read(stored)?);
-        self.put(&entry, true);
+        self.changed(&stored.workflow);
+        self.put(&Arc::new(Entry::read(stored)?));
         Ok(())
     }
 
-    fn on_shelf(&self, workflow: &WorkflowId, version: Option<Version>) -> Option<Arc<Entry>> {
-        let shelf = self.shelf.lock().unwrap_or_else(PoisonError::into_inner);
-        let version = match version {
-            Some(version) => version,
-            None => *shelf.latest.get(workflow)?,
-        };
-        shelf.entries.get(&(workflow.clone(), version)).cloned()
+    /// Which versions of a workflow there are, or can be started, has changed.
+    pub(super) fn changed(&self, workflow: &WorkflowId) {
+        let mut shelf = self.shelf();
+        shelf.changes += 1;
+        shelf.startable.retain(|(of, _), _| of != workflow);
     }
 
-    fn put(&self, entry: &Arc<Entry>, is_latest: bool) {
-        let workflow = &entry.definition.id;
-        let key = (workflow.clone(), entry.version);
-        let mut shelf = self.shelf.lock().unwrap_or_else(PoisonError::into_inner);
+    fn put(&self, entry: &Arc<Entry>) {
+        let key = (entry.definition.id.clone(), entry.version);
+        let mut shelf = self.shelf();
         if shelf.entries.insert(key.clone(), entry.clone()).is_none() {
             shelf.order.push_back(key);
-        }
-        if is_latest {
-            let latest = shelf
-                .latest
-                .entry(workflow.clone())
-                .or_insert(entry.version);
-            *latest = entry.version.max(*latest);
         }
         while shelf.order.len() > DEFINITIONS_MAX {
             if let Some(oldest) = shelf.order.pop_front() {
                 shelf.entries.remove(&oldest);
-                shelf.latest.remove(&oldest.0);
             }
         }
+    }
+
+    fn shelf(&self) -> MutexGuard<'_, Shelf> {
+        self.shelf.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -132,7 +159,7 @@ impl executor::Definitions for Library {
         workflow: &WorkflowId,
         version: Version,
     ) -> Result<Arc<Definition>, StoreError> {
-        match self.entry(workflow, Some(version)).await? {
+        match self.entry(workflow, version).await? {
             Some(entry) => Ok(entry.definition.clone()),
             None => Err(StoreError::Corrupt(format!(
                 "definition {workflow} version {version} is gone"

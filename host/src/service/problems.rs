@@ -45,8 +45,15 @@ impl From<CommandError> for Error {
                 Self::Forbidden(denial.to_string())
             }
             CommandError::DeniedElsewhere(reason) => Self::Forbidden(reason),
+            CommandError::Refused(workflow::Refusal::Incompatible(violations)) => {
+                Self::Invalid(violations.into_iter().map(Violation::from).collect())
+            }
+            CommandError::Refused(refusal @ workflow::Refusal::Older { .. }) => {
+                invalid("/version", refusal.to_string())
+            }
             CommandError::Refused(refusal) => Self::Conflict(refusal.to_string()),
             CommandError::RefusedElsewhere(reason) => Self::Conflict(reason),
+            CommandError::Undefined => Self::NotFound(error.to_string()),
             CommandError::Store(error) => error.into(),
             CommandError::Full
             | CommandError::Stopping

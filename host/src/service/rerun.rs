@@ -15,7 +15,7 @@ use super::{
     library::Entry,
     parameters,
     problems::invalid,
-    start::{TIMEOUT_MS_MAX, check_input, keyed, object},
+    start::{TIMEOUT_MS_MAX, check_input, check_not_deprecated, keyed, object},
 };
 use crate::{
     contract::{Error, RerunPlan, RerunRequest, Summary, Violation},
@@ -119,11 +119,12 @@ impl Service {
         }
         let workflow = &old.definition.id;
         let version = request.version.map_or(old.origin.version, Version);
-        let entry = self.library.entry(workflow, Some(version)).await?;
-        let entry = entry.ok_or_else(|| {
+        let found = self.library.startable(workflow, Some(version)).await?;
+        let (entry, deprecated) = found.ok_or_else(|| {
             let message = format!("there is no version {version} of workflow {workflow}");
             invalid("/version", message)
         })?;
+        check_not_deprecated(&entry, Some(version), deprecated)?;
         let from = from_nodes(&entry, &request.from_nodes)?;
         let input = match &request.input {
             Some(text) => object("/input", text)?,

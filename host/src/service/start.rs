@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
-use super::{Asking, Service, library::Entry, parameters, problems::invalid, views};
+use super::{
+    Asking, Service, library::Entry, parameters, problems::invalid, versions::absent, views,
+};
 use crate::{
     contract::{Error, StartRequest, Summary, Violation},
     executor::{NewExecution, Started},
@@ -25,20 +27,19 @@ impl Service {
         request: StartRequest,
     ) -> Result<(Summary, bool), Error> {
         let workflow: WorkflowId = parameters::id("workflow", &request.workflow_id)?;
-        let entry = self
-            .library
-            .entry(&workflow, request.version.map(Version))
-            .await?;
-        let entry = entry.ok_or_else(|| no_definition(&workflow, request.version))?;
+        let wanted = request.version.map(Version);
+        let found = self.library.startable(&workflow, wanted).await?;
+        let (entry, deprecated) = found.ok_or_else(|| absent(&workflow, wanted))?;
         let input = object("/input", &request.input)?;
         let context = object("/initial_context", &request.context)?;
         let timeout = timeout(&request, &entry)?;
         let key = start_key(&request, &input, &context)?;
         check_input(&entry, &input)?;
-        let phases = entry.phases(&*self.runner)?;
         if let Some(first) = self.started_before(&workflow, key.as_ref()).await? {
             return Ok((first, false));
         }
+        check_not_deprecated(&entry, wanted, deprecated)?;
+        let phases = entry.phases(&*self.runner)?;
         let created = Event::ExecutionCreated {
             workflow,
             version: entry.version,
@@ -154,11 +155,7 @@ pub(super) fn keyed(key: Option<&str>, mut whole: Value) -> Result<Option<StartK
 }
 
 pub(super) fn check_input(entry: &Entry, input: &Map<String, Value>) -> Result<(), Error> {
-    let Some(schema) = &entry.input_schema else {
-        return Ok(());
-    };
-    // The schema is about the object as a whole; borrowing it as a value takes a move.
-    let violations = schema.violations(&Value::Object(input.clone()));
+    let violations = input_violations(entry, input);
     if violations.is_empty() {
         return Ok(());
     }
@@ -171,9 +168,29 @@ pub(super) fn check_input(entry: &Entry, input: &Map<String, Value>) -> Result<(
     ))
 }
 
-fn no_definition(workflow: &WorkflowId, version: Option<u32>) -> Error {
-    Error::NotFound(match version {
-        Some(version) => format!("there is no version {version} of workflow {workflow}"),
-        None => format!("there is no workflow {workflow}"),
-    })
+/// What the definition's schema has against an input, with pointers into that.
+pub(super) fn input_violations(entry: &Entry, input: &Map<String, Value>) -> Vec<(String, String)> {
+    let Some(schema) = &entry.input_schema else {
+        return Vec::new();
+    };
+    // The schema is about the object as a whole; borrowing it as a value takes a move.
+    schema.violations(&Value::Object(input.clone()))
+}
+
+/// A deprecated version starts nothing new.
+pub(super) fn check_not_deprecated(
+    entry: &Entry,
+    wanted: Option<Version>,
+    deprecated: Option<String>,
+) -> Result<(), Error> {
+    let Some(reason) = deprecated else {
+        return Ok(());
+    };
+    let (workflow, version) = (&entry.definition.id, entry.version);
+    Err(Error::Conflict(match wanted {
+        Some(_) => format!("version {version} of workflow {workflow} is deprecated: {reason}"),
+        None => format!(
+            "all versions of workflow {workflow} are deprecated; the latest, {version}: {reason}"
+        ),
+    }))
 }

@@ -9,8 +9,8 @@ use crate::{
         self, CheckpointOutcome, CheckpointRow, CheckpointState, CheckpointStatus, StoredDefinition,
     },
     workflow::{
-        Event, Execution, ExecutionId, ExecutionStatus, Json, Node, NodeState, NodeStatus,
-        Position, Recorded, Slot, SlotState, Timestamp,
+        Change, Difference, Event, Execution, ExecutionId, ExecutionStatus, Json, Node, NodeState,
+        NodeStatus, Position, Recorded, Slot, SlotState, Timestamp,
     },
 };
 
@@ -185,6 +185,38 @@ pub(super) fn definition(stored: &StoredDefinition) -> contract::Definition {
         description: stored.description.clone(),
         document: text(&stored.document),
         created_at: stored.created_at.to_string(),
+        deprecated: stored.deprecated.as_ref().map(|it| contract::Deprecation {
+            reason: it.reason.clone(),
+            at: it.at.to_string(),
+        }),
+    }
+}
+
+pub(super) fn difference(
+    before: &StoredDefinition,
+    after: &StoredDefinition,
+) -> contract::Difference {
+    let found = Difference::between(&before.document, &after.document);
+    let changes = |changes: Vec<Change>| {
+        let change = |change: Change| contract::Change {
+            pointer: change.pointer,
+            before: change.before.map(|value| value.to_string()),
+            after: change.after.map(|value| value.to_string()),
+        };
+        changes.into_iter().map(change).collect()
+    };
+    let changed = found.changed.into_iter();
+    let changed = changed.map(|(id, of_node)| contract::ChangedNode {
+        id,
+        changes: changes(of_node),
+    });
+    contract::Difference {
+        from_version: before.version.0,
+        to_version: after.version.0,
+        document: changes(found.document),
+        added: found.added,
+        removed: found.removed,
+        changed: changed.collect(),
     }
 }
 

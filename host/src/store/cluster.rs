@@ -1,7 +1,7 @@
 //! What hosts that share a database need of each other: leases, commands for what
 //! another host owns, and notices.
 
-use std::{collections::HashMap, time::Duration};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use futures::stream::BoxStream;
@@ -11,7 +11,7 @@ use uuid::Uuid;
 use super::{HostId, StoreError};
 use crate::{
     events::Progress,
-    workflow::{Command, ExecutionId, Version, WorkflowId},
+    workflow::{Command, ExecutionId},
 };
 
 /// The part of a store that several hosts share.
@@ -40,13 +40,6 @@ pub trait Cluster: Send + Sync {
 
     /// The answer to a command, which is then forgotten.
     async fn receive(&self, signal: SignalId) -> Result<Option<Answer>, StoreError>;
-
-    /// The latest versions of those of these workflows that exist, whichever host has stored
-    /// them.
-    async fn latest_versions(
-        &self,
-        workflows: &[WorkflowId],
-    ) -> Result<HashMap<WorkflowId, Version>, StoreError>;
 
     /// Tells other hosts how far executions are.
     async fn tell(&self, progress: &[(ExecutionId, Progress)]) -> Result<(), StoreError>;

@@ -19,7 +19,7 @@ pub(super) use checkpoint::{CheckpointColumns, encode_checkpoint};
 pub(super) use journal::{JournalRow, whole};
 pub(super) use signal::{SignalRow, decode_answer, encode_answer, encode_command};
 
-use super::{Keyed, StoreError, StoredDefinition, Summary};
+use super::{Deprecated, Keyed, Startable, StoreError, StoredDefinition, Summary, Wanted};
 use crate::workflow::{
     ArtifactRef, CheckpointId, Decision, Digest, Event, ExecutionId, Failure, IdentityName, Json,
     Level, NodeId, PhaseName, Recorded, Timestamp, Version, WorkflowId,
@@ -125,6 +125,12 @@ payloads! {
     }
     "execution_paused" ExecutionPaused of execution { reason: String, by: Option<String> }
     "execution_unpaused" ExecutionUnpaused of execution { by: Option<String> }
+    "execution_migrated" ExecutionMigrated of execution {
+        from: Version,
+        version: Version,
+        phases: BTreeMap<PhaseName, Digest>,
+        by: Option<String>,
+    }
     "fan_out_expanded" FanOutExpanded of node { items: Vec<Json> }
     "node_started" NodeStarted of item { attempt: u32 }
     "node_progressed" NodeProgressed of item { fraction: f32, message: String }
@@ -286,20 +292,28 @@ pub(super) struct KeyTaken {
     pub by: KeyedRow,
 }
 
-/// A version of a workflow.
+/// The version that a start would take.
 #[derive(Debug, Clone, FromRow)]
-pub(super) struct VersionRow {
-    workflow: String,
+pub(super) struct StartableRow {
+    /// Of what was asked, counted from 1.
+    position: i64,
     version: i64,
+    deprecated: Option<String>,
 }
 
-impl VersionRow {
-    pub(super) fn decode(self) -> Result<(WorkflowId, Version), StoreError> {
-        let place = format!("workflow {}", self.workflow);
-        let version = number(self.version).map_err(|reason| corrupt(&place, reason))?;
-        let workflow = self.workflow.parse();
-        let workflow = workflow.map_err(|error| corrupt(&place, error))?;
-        Ok((workflow, Version(version)))
+impl StartableRow {
+    /// What of these was asked for, and the answer.
+    pub(super) fn decode(self, wanted: &[Wanted]) -> Result<(Wanted, Startable), StoreError> {
+        let place = || format!("startable version {}", self.position);
+        let position: usize = number(self.position).map_err(|reason| corrupt(place(), reason))?;
+        let asked = position.checked_sub(1).and_then(|at| wanted.get(at));
+        let asked = asked.ok_or_else(|| corrupt(place(), "nobody asked"))?;
+        let version = number(self.version).map_err(|reason| corrupt(place(), reason))?;
+        let startable = Startable {
+            version: Version(version),
+            deprecated: self.deprecated,
+        };
+        Ok((asked.clone(), startable))
     }
 }
 
@@ -312,6 +326,8 @@ pub(super) struct DefinitionRow {
     pub description: String,
     pub document: String,
     pub created_at: i64,
+    pub deprecated: Option<String>,
+    pub deprecated_at: Option<i64>,
 }
 
 impl DefinitionRow {
@@ -329,6 +345,10 @@ impl DefinitionRow {
             description: self.description,
             document: serde_json::from_str(&self.document).map_err(|error| error.to_string())?,
             created_at: Timestamp(self.created_at),
+            deprecated: (self.deprecated.zip(self.deprecated_at)).map(|(reason, at)| Deprecated {
+                reason,
+                at: Timestamp(at),
+            }),
         })
     }
 }

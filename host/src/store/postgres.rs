@@ -31,10 +31,10 @@ use sqlx::{
 use tokio::{sync::Mutex, time::timeout};
 
 use super::{
-    Append, Appended, Cluster, HostId, Journal, Keep, NewDefinition, PutDefinition, Queries, Store,
-    StoreError, codec::decode_executions,
+    Append, Appended, Cluster, Deprecated, HostId, Journal, Keep, NewDefinition, PutDefinition,
+    Queries, Removal, Store, StoreError, StoredDefinition, codec::decode_executions,
 };
-use crate::workflow::{Digest, ExecutionId, Recorded, Timestamp};
+use crate::workflow::{Digest, ExecutionId, Recorded, Timestamp, Version, WorkflowId};
 use error::{unavailable, uncertain};
 
 pub(super) use sizes::sizes;
@@ -216,6 +216,29 @@ impl Store for PostgresStore {
     ) -> Result<PutDefinition, StoreError> {
         self.with(&self.control, async |connection| {
             definitions::put(connection, new, expected).await
+        })
+        .await
+    }
+
+    async fn deprecate(
+        &self,
+        workflow: &WorkflowId,
+        version: Version,
+        deprecated: Option<Deprecated>,
+    ) -> Result<Option<StoredDefinition>, StoreError> {
+        self.with(&self.control, async |connection| {
+            definitions::deprecate(connection, workflow, version, deprecated).await
+        })
+        .await
+    }
+
+    async fn remove_definitions(
+        &self,
+        workflow: &WorkflowId,
+        version: Option<Version>,
+    ) -> Result<Removal, StoreError> {
+        self.with(&self.control, async |connection| {
+            definitions::remove(connection, workflow, version).await
         })
         .await
     }

@@ -236,6 +236,20 @@ pub enum PutDefinition {
     Stale(u32),
 }
 
+/// Executions that are counted when a definition cannot be removed: to say how many, roughly.
+pub const USES_COUNTED_MAX: u32 = 1000;
+
+/// What [`super::Store::remove_definitions`] did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Removal {
+    /// They are gone.
+    Removed,
+    /// There are none.
+    Absent,
+    /// So many executions need them, at least one, counted up to [`USES_COUNTED_MAX`].
+    Used(u32),
+}
+
 /// One version of a definition.
 #[derive(Debug, Clone, PartialEq)]
 pub struct StoredDefinition {
@@ -251,30 +265,57 @@ pub struct StoredDefinition {
     pub document: Json,
     /// When it was stored.
     pub created_at: Timestamp,
+    /// Since when it starts nothing any more, and why.
+    pub deprecated: Option<Deprecated>,
+}
+
+/// Why a version of a definition starts nothing any more.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Deprecated {
+    /// For people. The character NUL comes back as U+FFFD.
+    pub reason: String,
+    /// Since when.
+    pub at: Timestamp,
+}
+
+/// Which version somebody wants to start: the latest that is not deprecated when none is named.
+pub type Wanted = (WorkflowId, Option<Version>);
+
+/// The version that a start would take.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Startable {
+    /// Which one; the latest when all are deprecated.
+    pub version: Version,
+    /// Why it may not be started.
+    pub deprecated: Option<String>,
 }
 
 impl NewDefinition {
-    /// The row to store after the latest one; the answer instead when there is nothing to
-    /// store. Its texts are plain text columns, without NUL.
+    /// The row to store after the latest one, with a number that is higher than any before; the
+    /// answer instead when there is nothing to store. Its texts are plain text columns, without
+    /// NUL.
     pub(super) fn after(
         self,
         latest: Option<StoredDefinition>,
+        last: Option<i64>,
         expected: Option<u32>,
     ) -> Result<StoredDefinition, PutDefinition> {
         let version = latest.as_ref().map_or(0, |latest| latest.version.0);
         if expected.is_some_and(|expected| expected != version) {
             return Err(PutDefinition::Stale(version));
         }
+        let last = last.map_or(0, |last| u32::try_from(last).unwrap_or(u32::MAX - 1));
         if let Some(latest) = latest.filter(|latest| latest.document == self.document) {
             return Err(PutDefinition::Stored(latest));
         }
         Ok(StoredDefinition {
             workflow: self.workflow,
-            version: Version(version + 1),
+            version: Version(last.max(version) + 1),
             name: plain(&self.name),
             description: plain(&self.description),
             document: self.document,
             created_at: self.at,
+            deprecated: None,
         })
     }
 }

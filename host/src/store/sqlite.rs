@@ -23,10 +23,10 @@ use sqlx::{
 use tokio::sync::Mutex;
 
 use super::{
-    Append, Appended, Cluster, HostId, Journal, Keep, NewDefinition, PutDefinition, Queries, Store,
-    StoreError,
+    Append, Appended, Cluster, Deprecated, HostId, Journal, Keep, NewDefinition, PutDefinition,
+    Queries, Removal, Store, StoreError, StoredDefinition,
 };
-use crate::workflow::{Digest, ExecutionId, Recorded, Timestamp};
+use crate::workflow::{Digest, ExecutionId, Recorded, Timestamp, Version, WorkflowId};
 use error::unavailable;
 
 pub(super) use sizes::sizes;
@@ -139,6 +139,27 @@ impl Store for SqliteStore {
         expected: Option<u32>,
     ) -> Result<PutDefinition, StoreError> {
         self.writing(async |connection| definitions::put(connection, new, expected).await)
+            .await
+    }
+
+    async fn deprecate(
+        &self,
+        workflow: &WorkflowId,
+        version: Version,
+        deprecated: Option<Deprecated>,
+    ) -> Result<Option<StoredDefinition>, StoreError> {
+        self.writing(async |connection| {
+            definitions::deprecate(connection, workflow, version, deprecated).await
+        })
+        .await
+    }
+
+    async fn remove_definitions(
+        &self,
+        workflow: &WorkflowId,
+        version: Option<Version>,
+    ) -> Result<Removal, StoreError> {
+        self.writing(async |connection| definitions::remove(connection, workflow, version).await)
             .await
     }
 

@@ -24,7 +24,7 @@ use tokio::{
 };
 
 use self::chain::{Chains, Waiter, after};
-use super::{Append, Appended, Store, StoreError};
+use super::{Append, Appended, Startable, Store, StoreError, Summary, Wanted};
 use crate::workflow::ExecutionId;
 
 /// Appends that wait for their transaction. Enough to fill the next few; a full queue
@@ -229,6 +229,25 @@ impl Batch {
         }
     }
 
+    /// Tells those whose definitions are not there (any more) that nothing was written; the rest
+    /// stays. False when there are none such.
+    fn refuse_undefined(&mut self, defined: &HashMap<Wanted, Startable>) -> bool {
+        let count = self.appends.len();
+        let all = iter::zip(mem::take(&mut self.appends), mem::take(&mut self.waiters));
+        for (append, waiters) in all {
+            if wanted(&append).iter().all(|it| defined.contains_key(it)) {
+                self.appends.push(append);
+                self.waiters.push(waiters);
+                continue;
+            }
+            let outcomes = iter::once(Appended::Undefined).chain(iter::repeat(Appended::Conflict));
+            for (waiter, outcome) in waiters.into_iter().zip(outcomes) {
+                waiter.tell(Ok(outcome));
+            }
+        }
+        self.appends.len() < count
+    }
+
     /// Tells everybody what became of their appends.
     fn settle(self, outcome: Result<Vec<Appended>, StoreError>) {
         let outcomes: Vec<Outcome> = match outcome {
@@ -246,6 +265,19 @@ impl Batch {
     }
 }
 
+/// The versions of definitions that have to be there for an append.
+fn wanted(append: &Append) -> Vec<Wanted> {
+    let Summary {
+        workflow,
+        definition,
+        ..
+    } = &append.summary;
+    let versions = append.left.iter().chain(iter::once(definition));
+    versions
+        .map(|version| (workflow.clone(), Some(*version)))
+        .collect()
+}
+
 /// Makes one append of two that follow each other.
 fn merge(first: &mut Append, next: Append) {
     first.events.extend(next.events);
@@ -261,6 +293,7 @@ fn merge(first: &mut Append, next: Append) {
         first.checkpoints.push(row);
     }
     first.blobs.extend(next.blobs);
+    first.left.extend(next.left);
 }
 
 #[cfg(test)]

@@ -1,12 +1,14 @@
 //! Definitions: workflow documents, read and checked once.
 
 mod checkpoint;
+mod diff;
 mod draft;
 mod fields;
 mod link;
 #[cfg(test)]
 mod tests;
 
+pub use diff::{Change, Difference};
 pub use draft::Draft;
 pub use fields::Violation;
 

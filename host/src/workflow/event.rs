@@ -35,7 +35,7 @@ pub struct Recorded {
 )]
 pub enum Event {
     /// The first event of every journal. What it pins (definition version and
-    /// phase digests) stays the same for the whole life of the execution.
+    /// phase digests) stays the same until somebody migrates the execution.
     ExecutionCreated {
         workflow: WorkflowId,
         version: Version,
@@ -90,6 +90,17 @@ pub enum Event {
     },
     /// Somebody let a paused execution go on.
     ExecutionUnpaused {
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        by: Option<String>,
+    },
+    /// It goes on by a newer version of its definition: nodes that have begun stand as they
+    /// stood, and whatever begins from here on is the new version's.
+    ExecutionMigrated {
+        /// The version so far.
+        from: Version,
+        version: Version,
+        /// The component that each phase name means from here on.
+        phases: BTreeMap<PhaseName, Digest>,
         #[serde(default, skip_serializing_if = "Option::is_none")]
         by: Option<String>,
     },
@@ -192,6 +203,7 @@ impl Event {
             Self::ExecutionResumed { .. } => "execution_resumed",
             Self::ExecutionPaused { .. } => "execution_paused",
             Self::ExecutionUnpaused { .. } => "execution_unpaused",
+            Self::ExecutionMigrated { .. } => "execution_migrated",
             Self::FanOutExpanded { .. } => "fan_out_expanded",
             Self::NodeStarted { .. } => "node_started",
             Self::NodeProgressed { .. } => "node_progressed",
@@ -218,7 +230,8 @@ impl Event {
             | Self::ExecutionTimedOut
             | Self::ExecutionResumed { .. }
             | Self::ExecutionPaused { .. }
-            | Self::ExecutionUnpaused { .. } => None,
+            | Self::ExecutionUnpaused { .. }
+            | Self::ExecutionMigrated { .. } => None,
             Self::NodeTaken { node, .. }
             | Self::FanOutExpanded { node, .. }
             | Self::NodeStarted { node, .. }

@@ -8,6 +8,7 @@
 mod decide;
 mod fold;
 mod input;
+mod migration;
 mod node;
 mod rerun;
 mod settle;
@@ -17,6 +18,7 @@ mod tests;
 
 pub use fold::IllegalTransition;
 pub use input::{Action, Command, Input, Prepared, Refusal, Step};
+pub use migration::{Migration, versions_of};
 pub use node::{NodeState, Slot, SlotState, Stage};
 pub use rerun::Rerun;
 
@@ -31,16 +33,18 @@ use super::{
 };
 use tally::Tally;
 
-/// One run of one version of a definition.
+/// One run of a definition.
 #[derive(Debug, Clone)]
 pub struct Execution {
     /// Which one.
     pub id: ExecutionId,
     /// What it runs.
     pub definition: Arc<Definition>,
+    /// Other versions of that, to which it may migrate or has migrated.
+    later: BTreeMap<Version, Arc<Definition>>,
     /// Number of the last event.
     pub version: u64,
-    /// What its first event said.
+    /// What it goes by.
     pub origin: Origin,
     /// When its first node started.
     pub started_at: Option<Timestamp>,
@@ -60,11 +64,13 @@ pub struct Execution {
     is_finishing: bool,
 }
 
-/// What the first event of an execution said.
+/// What the first event of an execution said, and a resume or a migration since.
 #[derive(Debug, Clone)]
 pub struct Origin {
     /// Version of the definition.
     pub version: Version,
+    /// The version that it was created with; another one when it has migrated.
+    pub first_version: Version,
     /// What the client passed in.
     pub input: Json,
     /// What the client passed along.

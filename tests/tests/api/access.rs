@@ -40,7 +40,9 @@ const PEOPLE: [(&str, &[&str]); 6] = [
 ];
 
 /// What each operation needs that needs anything.
-const SCOPES: [(&str, &str); 23] = [
+const SCOPES: [(&str, &str); 33] = [
+    ("DELETE /api/workflows/{id}", "define"),
+    ("DELETE /api/workflows/{id}/versions/{version}", "define"),
     ("GET /api/checkpoints", "read"),
     ("GET /api/checkpoints/{id}", "read"),
     ("GET /api/executions", "read"),
@@ -54,15 +56,29 @@ const SCOPES: [(&str, &str); 23] = [
     ("GET /api/templates/{name}", "read"),
     ("GET /api/workflows", "read"),
     ("GET /api/workflows/{id}", "read"),
+    ("GET /api/workflows/{id}/diff", "read"),
     ("GET /api/workflows/{id}/versions", "read"),
     ("POST /api/checkpoints/{id}/resolve", "review"),
+    ("POST /api/executions/all/cancel", "control"),
+    ("POST /api/executions/all/pause", "control"),
+    ("POST /api/executions/all/rerun", "start"),
+    ("POST /api/executions/all/resume", "control"),
     ("POST /api/executions/{id}/cancel", "control"),
+    ("POST /api/executions/{id}/migrate", "control"),
     ("POST /api/executions/{id}/pause", "control"),
     ("POST /api/executions/{id}/rerun", "start"),
     ("POST /api/executions/{id}/resume", "control"),
     ("POST /api/templates/{name}/instantiate", "define"),
     ("POST /api/workflows/validate", "read"),
     ("POST /api/workflows/{id}/execute", "start"),
+    (
+        "POST /api/workflows/{id}/versions/{version}/deprecate",
+        "define",
+    ),
+    (
+        "POST /api/workflows/{id}/versions/{version}/restore",
+        "define",
+    ),
     ("PUT /api/workflows/{id}", "define"),
 ];
 

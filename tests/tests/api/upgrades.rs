@@ -93,6 +93,82 @@ async fn what_was_started_before_an_upgrade_ends_on_what_it_started_with() {
     assert_eq!(said, "this is edition 1");
 }
 
+/// The first half of it for the second edition: what `draft` gives now still fits.
+fn migrated() -> Value {
+    let config = json!({"factor": 10});
+    json!({"id": "upgraded", "nodes": [
+        {"id": "draft", "phase": "edition", "config": config, "input": {"n": 1}, "checkpoint": {"title": "t"}},
+        {"id": "use", "phase": "edition", "config": config, "needs": ["draft"], "input": "{{ nodes.draft.output }}"},
+        {"id": "more", "phase": "edition", "config": config, "needs": ["use"], "input": "{{ nodes.use.output }}"},
+    ]})
+}
+
+#[tokio::test]
+async fn of_two_parked_before_an_upgrade_one_stays_and_one_goes_by_the_new_version() {
+    let place = Place::new();
+    let mut host = host_with(&place, "edition_first");
+    host.api.put(&first()).await;
+    let (stays, moves, lost) = (
+        parked(host.api).await,
+        parked(host.api).await,
+        parked(host.api).await,
+    );
+    host.kill();
+
+    host = host_with(&place, "edition_second");
+    host.api.put(&migrated()).await;
+    let migrate = async |(id, _): &(String, Value)| {
+        let path = format!("/api/executions/{id}/migrate");
+        host.api.post(&path, &json!({"version": 2})).await
+    };
+    for parked in [&moves, &lost] {
+        let reply = migrate(parked).await;
+        assert_eq!(
+            (reply.status, &reply.json()["version"]),
+            (202, &json!(2)),
+            "{reply:?}"
+        );
+    }
+    let digest = host.api.read("/api/phases/edition").await["digest"].clone();
+    let pinned = async |(id, _): &(String, Value)| {
+        let journal = host.api.journal(id).await;
+        let migrated = journal
+            .0
+            .iter()
+            .find(|event| event["kind"] == "execution_migrated");
+        migrated.unwrap()["payload"]["phases"]["edition"].clone()
+    };
+    assert_eq!(pinned(&moves).await, digest);
+
+    // What it had drafted by the old edition stays; what follows is the new one's.
+    let execution = approved(host.api, &moves).await;
+    assert_eq!(
+        (&execution["version"], &execution["output"]),
+        (&json!(2), &json!({"more": {"n": 200, "edition": "two"}})),
+        "{execution}"
+    );
+    assert_eq!(
+        node(&execution, "draft", None)["output"],
+        json!({"n": 2, "edition": 1})
+    );
+    let execution = approved(host.api, &stays).await;
+    assert_eq!(
+        (&execution["version"], &execution["output"]),
+        (&json!(1), &json!({"use": {"n": 3, "edition": 1}})),
+        "{execution}"
+    );
+
+    // Neither the edition nor the host is there any more, and it ends all the same.
+    host.kill();
+    place.undeploy("edition");
+    host = place.host();
+    let execution = approved(host.api, &lost).await;
+    assert_eq!(
+        execution["output"],
+        json!({"more": {"n": 200, "edition": "two"}})
+    );
+}
+
 #[tokio::test]
 async fn a_phase_that_was_taken_away_still_ends_what_pinned_it() {
     let place = Place::new();

@@ -16,9 +16,9 @@ use futures::{
 };
 use phasewright::contract::{
     Action, Artifact, Caller, Checkpoint, CheckpointFilter, CheckpointPage, CheckpointStatus,
-    Decision, Definition, DefinitionPage, Engine, Error, Event, Execution, ExecutionFilter,
-    ExecutionPage, Json, Outcomes, PageRequest, Phase, Probe, RerunPlan, RerunRequest,
-    StartRequest, Summary, Template,
+    Decision, Definition, DefinitionPage, Difference, Engine, Error, Event, Execution,
+    ExecutionFilter, ExecutionPage, Json, MigrationPlan, Outcomes, PageRequest, Phase, Probe,
+    RerunPlan, RerunRequest, StartRequest, Summary, Template,
 };
 use tokio::time::sleep;
 
@@ -167,6 +167,34 @@ impl Engine for Script {
         })
     }
 
+    async fn executions_migrate(
+        &self,
+        _caller: Caller,
+        id: String,
+        _version: u32,
+    ) -> Result<Summary, Error> {
+        found(&id)?;
+        Ok(summary(&id))
+    }
+
+    async fn executions_plan_migration(
+        &self,
+        _caller: Caller,
+        id: String,
+        version: u32,
+    ) -> Result<MigrationPlan, Error> {
+        found(&id)?;
+        Ok(MigrationPlan {
+            workflow_id: "w".into(),
+            from_version: 1,
+            version,
+            kept: Vec::new(),
+            added: Vec::new(),
+            removed: Vec::new(),
+            phases: Vec::new(),
+        })
+    }
+
     async fn events_follow(
         &self,
         _caller: Caller,
@@ -281,6 +309,54 @@ impl Engine for Script {
     ) -> Result<DefinitionPage, Error> {
         found(&id)?;
         Ok(definitions())
+    }
+
+    async fn definitions_diff(
+        &self,
+        _caller: Caller,
+        id: String,
+        from_version: Option<u32>,
+        to_version: Option<u32>,
+    ) -> Result<Difference, Error> {
+        found(&id)?;
+        Ok(Difference {
+            from_version: from_version.unwrap_or(1),
+            to_version: to_version.unwrap_or(1),
+            document: Vec::new(),
+            added: Vec::new(),
+            removed: Vec::new(),
+            changed: Vec::new(),
+        })
+    }
+
+    async fn definitions_deprecate(
+        &self,
+        _caller: Caller,
+        id: String,
+        _version: u32,
+        _reason: String,
+    ) -> Result<Definition, Error> {
+        found(&id)?;
+        Ok(definition(&id))
+    }
+
+    async fn definitions_restore(
+        &self,
+        _caller: Caller,
+        id: String,
+        _version: u32,
+    ) -> Result<Definition, Error> {
+        found(&id)?;
+        Ok(definition(&id))
+    }
+
+    async fn definitions_remove(
+        &self,
+        _caller: Caller,
+        id: String,
+        _version: Option<u32>,
+    ) -> Result<(), Error> {
+        found(&id)
     }
 
     async fn definitions_templates(&self, _caller: Caller) -> Result<Vec<Template>, Error> {

@@ -58,6 +58,7 @@ pub fn definition(id: &str) -> Definition {
         description: String::new(),
         document: "{}".into(),
         created_at: "2026-01-01T00:00:00Z".into(),
+        deprecated: None,
     }
 }
 

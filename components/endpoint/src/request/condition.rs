@@ -30,10 +30,12 @@ pub fn expected_version(headers: &HeaderMap) -> Result<Option<u32>, Problem> {
     }
 }
 
-/// The version in the tag `"3"`.
+/// The version in the tag `"3"`, or in the one that it has while it is deprecated, `"3-…"`.
 fn version(tag: &str) -> Result<u32, Problem> {
     let digits = tag.strip_prefix('"').and_then(|tag| tag.strip_suffix('"'));
+    let digits = digits.filter(|tag| !tag.contains('"'));
     digits
+        .map(|tag| tag.split_once('-').map_or(tag, |(digits, _)| digits))
         .filter(|digits| !digits.starts_with('0'))
         .filter(|digits| digits.bytes().all(|byte| byte.is_ascii_digit()))
         .and_then(|digits| digits.parse().ok())

@@ -71,6 +71,22 @@ pub fn id<'a>(parameter: &str, text: &'a str) -> Result<&'a str, Problem> {
     )))
 }
 
+/// A version in the path.
+///
+/// # Errors
+///
+/// 400 naming the parameter and the rule.
+pub fn number(parameter: &str, text: &str) -> Result<u32, Problem> {
+    let is_plain = text.bytes().all(|byte| byte.is_ascii_digit());
+    let number = text.parse().ok().filter(|number| is_plain && *number > 0);
+    number.ok_or_else(|| {
+        Problem::malformed(format!(
+            "parameter `{parameter}` must be a whole number from 1 to {}",
+            u32::MAX
+        ))
+    })
+}
+
 /// The name of a phase in the path.
 ///
 /// # Errors

@@ -29,6 +29,8 @@ pub(in crate::executor) enum CommitFailure {
     Store(StoreError),
     /// Somebody else appended.
     Conflict,
+    /// The version of the definition was removed.
+    Undefined,
     /// The start's idempotency key was taken.
     Duplicate(Keyed),
 }
@@ -67,9 +69,14 @@ impl Run {
         if events.iter().any(|recorded| is_progress(&recorded.event)) {
             self.crashes = 0;
         }
+        let left = events.iter().filter_map(|recorded| match recorded.event {
+            Event::ExecutionMigrated { from, .. } => Some(from),
+            _ => None,
+        });
+        let left = left.collect();
         let checkpoints = events
             .iter()
-            .filter_map(|recorded| self.inbox.follow(&self.execution, recorded))
+            .flat_map(|recorded| self.inbox.follow(&self.execution, recorded))
             .collect();
         let waiting = self.execution.is_waiting();
         let append = Append {
@@ -87,6 +94,7 @@ impl Run {
             checkpoints,
             blobs: beside.blobs,
             answers: beside.answers,
+            left,
         };
         let commits = self.commits.clone();
         let done = move |result| {
@@ -94,6 +102,7 @@ impl Run {
                 _ if durable.failure.is_some() => {}
                 Ok(Appended::Committed) => durable.version = version,
                 Ok(Appended::Conflict) => durable.failure = Some(CommitFailure::Conflict),
+                Ok(Appended::Undefined) => durable.failure = Some(CommitFailure::Undefined),
                 Ok(Appended::Duplicate(keyed)) => {
                     durable.failure = Some(CommitFailure::Duplicate(keyed));
                 }
@@ -162,6 +171,7 @@ impl Run {
         self.abort_attempts();
         let error = match failure {
             CommitFailure::Store(error) => CommandError::Store(error.clone()),
+            CommitFailure::Undefined => CommandError::Undefined,
             CommitFailure::Conflict | CommitFailure::Duplicate(_) => CommandError::Moved,
         };
         for (_, answer) in self.answers.drain(..) {
@@ -179,6 +189,7 @@ fn is_progress(event: &Event) -> bool {
             | Event::FanOutExpanded { .. }
             | Event::ExecutionPaused { .. }
             | Event::ExecutionUnpaused { .. }
+            | Event::ExecutionMigrated { .. }
             | Event::NodeStarted { .. }
             | Event::NodeProgressed { .. }
             | Event::NodeLogged { .. }

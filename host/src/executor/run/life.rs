@@ -16,7 +16,7 @@ use tracing::{debug, warn};
 
 use super::{BACKOFF, Begin, Beside, Durable, LINGER, Life, Run, STAY, Wake};
 use crate::{
-    executor::{Shared, command::CommandError, inbox::Inbox, report_flaw},
+    executor::{Shared, command::CommandError, fold, inbox::Inbox, report_flaw},
     store::StoreError,
     workflow::{Execution, ExecutionId, Input, Step},
 };
@@ -222,13 +222,7 @@ impl Run {
         let Some(journal) = shared.store.load(id).await? else {
             return Ok(Loaded::Missing);
         };
-        let summary = &journal.summary;
-        let definition = shared
-            .definitions
-            .definition(&summary.workflow, summary.definition)
-            .await?;
-        let execution =
-            Execution::fold(id, definition, &journal.events).map_err(|error| corrupt(&error))?;
+        let execution = fold(&*shared.definitions, &journal).await?;
         let mut run = Self::new(shared.clone(), execution, wakes.clone());
         run.owner = journal.owner;
         run.crashes = journal.crashes;

@@ -43,7 +43,7 @@ fn version_1_is_frozen() {
         assert_eq!(row_of(&read.event).payload, *payload);
     }
     let kinds: BTreeSet<_> = events.iter().map(|(event, ..)| event.kind()).collect();
-    assert_eq!(kinds.len(), 22, "an example of every kind: {kinds:?}");
+    assert_eq!(kinds.len(), 23, "an example of every kind: {kinds:?}");
 }
 
 #[test]

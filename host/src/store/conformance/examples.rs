@@ -107,6 +107,7 @@ pub fn append(id: ExecutionId, expected: u64, events: Vec<Event>) -> Append {
         checkpoints: Vec::new(),
         blobs: Vec::new(),
         answers: Vec::new(),
+        left: Vec::new(),
     }
 }
 
@@ -278,6 +279,17 @@ pub fn every_event() -> Vec<(Event, Option<&'static str>, Option<u32>, &'static 
             None,
             None,
             r#"{"by":null}"#,
+        ),
+        (
+            Event::ExecutionMigrated {
+                from: Version(3),
+                version: Version(5),
+                phases: [("delay".parse().unwrap(), digest)].into(),
+                by: Some("ops".into()),
+            },
+            None,
+            None,
+            r#"{"from":3,"version":5,"phases":{"delay":"abababababababababababababababababababababababababababababababab"},"by":"ops"}"#,
         ),
         (
             Event::FanOutExpanded {

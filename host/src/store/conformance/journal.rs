@@ -356,7 +356,7 @@ async fn race(
         match told.await.unwrap().unwrap() {
             Committed => accepted.push(append),
             Conflict => {}
-            duplicate @ Duplicate(_) => panic!("{duplicate:?} without a key"),
+            other => panic!("{other:?} without a key or a removal"),
         }
     }
     accepted

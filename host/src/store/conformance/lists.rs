@@ -250,6 +250,35 @@ pub async fn checkpoints_are_listed_by_who_may_decide_and_of_what(database: &dyn
     assert!(checkpoints(&*store, decided).await.is_empty());
 }
 
+/// Another version of the definition has others decide.
+pub async fn an_open_checkpoint_goes_to_others(database: &dyn TestDatabase) {
+    let store = prepared(database).await;
+    store
+        .commit(&[lines(execution(1), 0, 1, "")])
+        .await
+        .unwrap();
+    for (expected, names) in (1..).zip([&["bob", "group:it"][..], &["bob"], &[], &["zoe"]]) {
+        let mut append = append(execution(1), expected, vec![line("")]);
+        let mut row = checkpoint(checkpoint_id(24), execution(1), NOW);
+        row.audience = audience(names, true);
+        append.checkpoints = vec![row];
+        store.commit(&[append]).await.unwrap();
+        for (name, groups, group) in [
+            ("bob", &[][..], "bob"),
+            ("al", &["it"], "group:it"),
+            ("zoe", &[], "zoe"),
+        ] {
+            let filter = CheckpointFilter {
+                decider: Some(some_decider(name, groups)),
+                ..CheckpointFilter::default()
+            };
+            let is_theirs = names.is_empty() || names.contains(&group);
+            let found = checkpoints(&*store, filter).await;
+            assert_eq!(found.len(), usize::from(is_theirs), "{name} of {names:?}");
+        }
+    }
+}
+
 pub async fn a_checkpoint_changes_its_state(database: &dyn TestDatabase) {
     let store = prepared(database).await;
     let opened = checkpoint(checkpoint_id(1), execution(1), NOW);

@@ -85,12 +85,18 @@ impl Model {
         made.owner = change.owner.map(|number| host_id(number.into()));
         made.crashes = change.crashes;
         made = with_status(made, ExecutionStatus::ALL[change.status]);
-        // What an execution is of never changes.
+        // The workflow that an execution is of never changes, the version may.
         let of = self
             .executions
             .get(&id)
             .map(|(first, _)| first.summary.workflow.clone());
         made.summary.workflow = of.unwrap_or_else(|| workflow(WORKFLOWS[change.workflow]));
+        let name = WORKFLOWS
+            .iter()
+            .find(|name| made.summary.workflow == workflow(name));
+        let versions = &self.definitions[name.unwrap()];
+        let number = usize::from(change.definition) % versions.len() + 1;
+        made.summary.definition = Version(u32::try_from(number).unwrap());
         made.waiting = change.waiting;
         if change.waiting && !made.summary.status.is_over() {
             made.wake_at = change.wake_at.map(|at| Timestamp(at.into()));

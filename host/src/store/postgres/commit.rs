@@ -95,6 +95,15 @@ struct Blobs<'a> {
     data: Vec<&'a [u8]>,
 }
 
+/// `former_versions`
+#[derive(Default)]
+struct Formers<'a> {
+    position: Vec<i64>,
+    execution: Vec<Uuid>,
+    workflow: Vec<&'a str>,
+    definition: Vec<i64>,
+}
+
 /// `signals`
 #[derive(Default)]
 struct Answers {
@@ -113,6 +122,7 @@ async fn write(
     let mut checkpoints = Checkpoints::default();
     let mut blobs = Blobs::default();
     let mut answers = Answers::default();
+    let mut formers = Formers::default();
     let mut ordered: Vec<_> = appends.iter().zip(0_usize..).collect();
     // Hosts that change the same rows do so in the same order. Of starts with the same
     // key the first wins.
@@ -124,6 +134,7 @@ async fn write(
         checkpoints.push(append, position)?;
         blobs.push(append, position, &mut seen);
         answers.push(append, position)?;
+        formers.push(append, position);
     }
     let mut arguments = PgArguments::default();
     // In the order of `commit.sql`.
@@ -133,6 +144,7 @@ async fn write(
     checkpoints.bind(&mut arguments)?;
     blobs.bind(&mut arguments)?;
     answers.bind(&mut arguments)?;
+    formers.bind(&mut arguments)?;
     let accepted: Vec<Option<i64>> = query_scalar_with(include_str!("sql/commit.sql"), arguments)
         .fetch_all(connection)
         .await
@@ -277,6 +289,25 @@ impl<'a> Blobs<'a> {
         add(arguments, self.execution)?;
         add(arguments, self.digest)?;
         add(arguments, self.data)
+    }
+}
+
+impl<'a> Formers<'a> {
+    fn push(&mut self, append: &'a Append, position: i64) {
+        for version in &append.left {
+            self.position.push(position);
+            self.execution.push(append.execution.0);
+            self.workflow.push(append.summary.workflow.as_str());
+            self.definition.push(version.0.into());
+        }
+    }
+
+    /// All columns, in the order of the statement.
+    fn bind(self, arguments: &mut PgArguments) -> Result<(), StoreError> {
+        add(arguments, self.position)?;
+        add(arguments, self.execution)?;
+        add(arguments, self.workflow)?;
+        add(arguments, self.definition)
     }
 }
 

@@ -1,6 +1,6 @@
 //! Leases, and commands between hosts.
 
-use std::{collections::HashMap, time::Duration};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use futures::stream::BoxStream;
@@ -15,9 +15,9 @@ use crate::{
     events::Progress,
     store::{
         Answer, Cluster, HostId, Notice, Peers, Signal, SignalId, StoreError,
-        codec::{CODEC, SignalRow, VersionRow, decode_answer, encode_answer, encode_command},
+        codec::{CODEC, SignalRow, decode_answer, encode_answer, encode_command},
     },
-    workflow::{ExecutionId, Version, WorkflowId},
+    workflow::ExecutionId,
 };
 
 /// Executions freed in one statement.
@@ -113,23 +113,6 @@ impl Cluster for PostgresStore {
             })
             .await?;
         answer.map(|answer| decode_answer(&answer)).transpose()
-    }
-
-    async fn latest_versions(
-        &self,
-        workflows: &[WorkflowId],
-    ) -> Result<HashMap<WorkflowId, Version>, StoreError> {
-        let workflows: Vec<_> = workflows.iter().map(WorkflowId::as_str).collect();
-        let rows: Vec<VersionRow> = self
-            .with(&self.readers, async |connection| {
-                query_as(include_str!("sql/latest_versions.sql"))
-                    .bind(workflows)
-                    .fetch_all(connection)
-                    .await
-                    .map_err(unavailable)
-            })
-            .await?;
-        rows.into_iter().map(VersionRow::decode).collect()
     }
 
     async fn tell(&self, progress: &[(ExecutionId, Progress)]) -> Result<(), StoreError> {

@@ -46,8 +46,10 @@ const TOO_MANY_CONNECTIONS: &str = "53300";
 const STARTING_OR_STOPPING: &str = "57P03";
 
 /// Tables that a host reads, writes and deletes from.
-pub(super) const TABLES: [&str; 10] = [
+pub(super) const TABLES: [&str; 12] = [
+    "workflows",
     "definitions",
+    "former_versions",
     "executions",
     "journal",
     "checkpoints",

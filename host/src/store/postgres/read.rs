@@ -1,5 +1,7 @@
 //! Reading: journals and the read models.
 
+use std::collections::HashMap;
+
 use async_trait::async_trait;
 use futures::TryStreamExt;
 use sqlx::{PgConnection, query::QueryAs, query_as, query_scalar};
@@ -9,9 +11,10 @@ use super::{PostgresStore, error::unavailable};
 use crate::{
     store::{
         CheckpointFilter, CheckpointLists, CheckpointRow, CheckpointStatus, ExecutionFilter,
-        Journal, Keyed, Page, Queries, StoreError, StoredDefinition, Summary,
+        Journal, Keyed, Page, Queries, Startable, StoreError, StoredDefinition, Summary, Wanted,
         codec::{
-            CheckpointColumns, DefinitionRow, EventRow, JournalRow, KeyedRow, SummaryRow, whole,
+            CheckpointColumns, DefinitionRow, EventRow, JournalRow, KeyedRow, StartableRow,
+            SummaryRow, whole,
         },
     },
     workflow::{CheckpointId, ExecutionId, Recorded, Timestamp, Version, WorkflowId},
@@ -185,6 +188,24 @@ impl Queries for PostgresStore {
             row.map(DefinitionRow::decode).transpose()
         })
         .await
+    }
+
+    async fn startable(&self, wanted: &[Wanted]) -> Result<HashMap<Wanted, Startable>, StoreError> {
+        let workflows = wanted.iter().map(|(workflow, _)| workflow.as_str());
+        let workflows: Vec<_> = workflows.collect();
+        let version = |(_, version): &Wanted| version.map(|version| i64::from(version.0));
+        let versions: Vec<_> = wanted.iter().map(version).collect();
+        let rows: Vec<StartableRow> = self
+            .with(&self.readers, async |connection| {
+                query_as(include_str!("sql/startable.sql"))
+                    .bind(workflows)
+                    .bind(versions)
+                    .fetch_all(connection)
+                    .await
+                    .map_err(unavailable)
+            })
+            .await?;
+        rows.into_iter().map(|row| row.decode(wanted)).collect()
     }
 
     async fn definitions(

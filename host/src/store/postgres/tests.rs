@@ -13,7 +13,7 @@ use super::*;
 use crate::{
     events::Progress,
     store::{
-        Answer, Notice, Peers, Signal, SignalId,
+        Answer, Notice, Peers, Signal, SignalId, Startable,
         conformance::{
             TestDatabase, conformance,
             examples::{definition, execution, host, host_id, lines, workflow},
@@ -217,7 +217,7 @@ async fn hosts_hear_how_far_journals_are() {
 }
 
 #[tokio::test]
-async fn the_latest_versions_are_those_of_every_host() {
+async fn what_can_be_started_is_what_any_host_has_stored() {
     let database = fresh();
     let [(first, _), (second, _)] = two(&database).await;
     for (name, value) in [("one", 1), ("two", 1), ("two", 2)] {
@@ -225,10 +225,15 @@ async fn the_latest_versions_are_those_of_every_host() {
         first.put_definition(new, None).await.unwrap();
     }
     let [one, two, none] = ["one", "two", "none"].map(workflow);
-    let asked = [one.clone(), two.clone(), none];
-    let latest = cluster(&second).latest_versions(&asked);
-    let expected = HashMap::from([(one, Version(1)), (two, Version(2))]);
-    assert_eq!(latest.await, Ok(expected));
+    let asked = [one, two, none].map(|workflow| (workflow, None));
+    let found = second.queries().startable(&asked);
+    let [one, two, _] = asked.clone();
+    let startable = |version| Startable {
+        version: Version(version),
+        deprecated: None,
+    };
+    let expected = HashMap::from([(one, startable(1)), (two, startable(2))]);
+    assert_eq!(found.await, Ok(expected));
 }
 
 #[tokio::test]

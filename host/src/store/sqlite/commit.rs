@@ -45,6 +45,7 @@ pub(super) async fn commit(
         .filter(|append| accepted.contains(&append.execution));
     put_checkpoints(connection, kept.clone()).await?;
     put_blobs(connection, kept.clone()).await?;
+    leave_versions(connection, kept.clone()).await?;
     if kept.clone().next().is_some() {
         append_events(connection, &mut kept).await?;
     } else {
@@ -90,6 +91,7 @@ struct Advance<'a>(
     Option<String>,
     u32,
     Option<u32>,
+    u32,
 );
 
 /// Begins the transaction and compares and sets all executions.
@@ -154,6 +156,7 @@ fn advance_row(append: &Append) -> Advance<'_> {
         append.owner.map(owner),
         append.crashes,
         append.keep_days,
+        summary.definition.0,
     )
 }
 
@@ -282,6 +285,27 @@ async fn put_blobs(
                 .map_err(unavailable)?;
         }
     }
+    Ok(())
+}
+
+async fn leave_versions(
+    connection: &mut SqliteConnection,
+    appends: impl Iterator<Item = &Append>,
+) -> Result<(), StoreError> {
+    let left = appends.flat_map(|append| {
+        let workflow = append.summary.workflow.as_str();
+        let left = append.left.iter();
+        left.map(move |version| (hex(append.execution.0), workflow, version.0))
+    });
+    let rows: Vec<_> = left.collect();
+    if rows.is_empty() {
+        return Ok(());
+    }
+    query(include_str!("sql/leave_versions.sql"))
+        .bind(json(&rows)?)
+        .execute(connection)
+        .await
+        .map_err(unavailable)?;
     Ok(())
 }
 

@@ -1,7 +1,10 @@
 //! Reading: journals and the read models.
 
+use std::collections::HashMap;
+
 use async_trait::async_trait;
 use futures::TryStreamExt;
+use serde_json::json;
 use sqlx::{SqlitePool, query::QueryAs, query_as, query_scalar};
 use uuid::Uuid;
 
@@ -9,9 +12,10 @@ use super::{SqliteStore, error::unavailable};
 use crate::{
     store::{
         CheckpointFilter, CheckpointLists, CheckpointRow, CheckpointStatus, ExecutionFilter,
-        Journal, Keyed, Page, Queries, StoreError, StoredDefinition, Summary,
+        Journal, Keyed, Page, Queries, Startable, StoreError, StoredDefinition, Summary, Wanted,
         codec::{
-            CheckpointColumns, DefinitionRow, EventRow, JournalRow, KeyedRow, SummaryRow, whole,
+            CheckpointColumns, DefinitionRow, EventRow, JournalRow, KeyedRow, StartableRow,
+            SummaryRow, whole,
         },
     },
     workflow::{CheckpointId, ExecutionId, Recorded, Timestamp, Version, WorkflowId},
@@ -163,6 +167,25 @@ impl Queries for SqliteStore {
             .await
             .map_err(unavailable)?;
         row.map(DefinitionRow::decode).transpose()
+    }
+
+    async fn startable(&self, wanted: &[Wanted]) -> Result<HashMap<Wanted, Startable>, StoreError> {
+        let asked: Vec<_> = (1..)
+            .zip(wanted)
+            .map(|(position, (workflow, version))| {
+                json!([
+                    position,
+                    workflow.as_str(),
+                    version.map(|version| version.0)
+                ])
+            })
+            .collect();
+        let rows: Vec<StartableRow> = query_as(include_str!("sql/startable.sql"))
+            .bind(json!(asked).to_string())
+            .fetch_all(&self.readers)
+            .await
+            .map_err(unavailable)?;
+        rows.into_iter().map(|row| row.decode(wanted)).collect()
     }
 
     async fn definitions(

@@ -168,7 +168,7 @@ async fn a_newer_schema_is_refused() {
     assert!(
         error
             .to_string()
-            .contains("has migration 9999, the last known one is 6"),
+            .contains("has migration 9999, the last known one is 7"),
         "{error}"
     );
 }
@@ -307,10 +307,7 @@ const PLANS: &[(&str, &str)] = &[
     ),
     ("definition", "definitions_1 (workflow=? AND version=?)"),
     ("definition_latest", "definitions_1 (workflow=?)"),
-    (
-        "definitions",
-        "COVERING INDEX definitions_first (workflow>?)",
-    ),
+    ("definitions", "workflows USING PRIMARY KEY (id>?)"),
     ("claim", "PRIMARY KEY (id=?)"),
     ("claim", "INDEX executions_adrift"),
     ("claim", "executions_waking (wake_at>? AND wake_at<?)"),
@@ -358,7 +355,16 @@ const PLANS: &[(&str, &str)] = &[
         "executions_by_key (workflow=? AND key=?)",
     ),
     ("versions", "definitions_1 (workflow=? AND version<?)"),
-    ("workflow_count", "COVERING INDEX definitions_first"),
+    ("workflow_count", "definitions_1 (workflow=?)"),
+    ("startable", "definitions_current (workflow=?)"),
+    (
+        "definition_uses",
+        "former_versions_by_definition (workflow=?",
+    ),
+    ("definition_uses", "executions_by_workflow"),
+    ("last_version", "PRIMARY KEY (id=?)"),
+    ("remove_definitions", "definitions_1 (workflow=?)"),
+    ("deprecate", "definitions_1 (workflow=? AND version=?)"),
 ];
 
 /// The steps of each query, as `SQLite` plans them: tables by search, the order by index.

@@ -97,7 +97,9 @@ impl Drop for Waiter {
 pub(super) fn after(outcome: &Outcome) -> Option<Outcome> {
     match outcome {
         Ok(Appended::Committed) => None,
-        Ok(Appended::Conflict | Appended::Duplicate(_)) => Some(Ok(Appended::Conflict)),
+        Ok(Appended::Conflict | Appended::Duplicate(_) | Appended::Undefined) => {
+            Some(Ok(Appended::Conflict))
+        }
         Err(error) => Some(Err(error.clone())),
     }
 }

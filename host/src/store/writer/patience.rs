@@ -9,7 +9,7 @@ use tokio::{
 };
 use tracing::warn;
 
-use super::Batch;
+use super::{Batch, wanted};
 use crate::store::{Append, Appended, Store, StoreError};
 
 /// First and longest pause before a commit is tried again.
@@ -34,6 +34,13 @@ pub(super) async fn commit(
     loop {
         let error = match attempt(store, &batch.appends, is_uncertain).await {
             Ok(appended) => return batch.settle(Ok(appended)),
+            // A definition may have been removed since it was looked up.
+            Err(StoreError::Invalid(_)) if refuse_undefined(store, &mut batch).await => {
+                if batch.appends.is_empty() {
+                    return;
+                }
+                continue;
+            }
             Err(error) if !is_uncertain && !error.is_retryable() => {
                 return batch.settle(Err(error));
             }
@@ -62,6 +69,18 @@ pub(super) async fn commit(
         warn!(%error, appends = batch.appends.len(), "failed to commit; trying again");
         sleep(pause).await;
         pause = PAUSE.1.min(pause * 2);
+    }
+}
+
+/// Takes those out of a batch whose definitions are not there; false when that explains nothing.
+async fn refuse_undefined(store: &dyn Store, batch: &mut Batch) -> bool {
+    let all: Vec<_> = batch.appends.iter().flat_map(wanted).collect();
+    match store.queries().startable(&all).await {
+        Ok(defined) => batch.refuse_undefined(&defined),
+        Err(error) => {
+            warn!(%error, "failed to look for removed definitions");
+            false
+        }
     }
 }
 

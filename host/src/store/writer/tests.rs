@@ -19,13 +19,13 @@ use tokio::sync::{Semaphore, oneshot};
 use super::*;
 use crate::{
     store::{
-        Cluster, Components, HostId, Journal, Keep, NewComponent, NewDefinition, PutDefinition,
-        Queries,
+        Cluster, Components, Deprecated, HostId, Journal, Keep, NewComponent, NewDefinition,
+        PutDefinition, Queries, Removal, StoredDefinition,
         conformance::examples::{
             NOW, append, checkpoint, checkpoint_id, closed, define, document, execution, key, lines,
         },
     },
-    workflow::{Digest, Event, Recorded, Timestamp},
+    workflow::{Digest, Event, Recorded, Timestamp, Version, WorkflowId},
 };
 use Appended::{Committed, Conflict, Duplicate};
 
@@ -98,6 +98,21 @@ impl Store for Gate {
         expected: Option<u32>,
     ) -> Result<PutDefinition, StoreError> {
         self.inner.put_definition(new, expected).await
+    }
+    async fn deprecate(
+        &self,
+        workflow: &WorkflowId,
+        version: Version,
+        deprecated: Option<Deprecated>,
+    ) -> Result<Option<StoredDefinition>, StoreError> {
+        self.inner.deprecate(workflow, version, deprecated).await
+    }
+    async fn remove_definitions(
+        &self,
+        workflow: &WorkflowId,
+        version: Option<Version>,
+    ) -> Result<Removal, StoreError> {
+        self.inner.remove_definitions(workflow, version).await
     }
     async fn blob(&self, digest: Digest) -> Result<Option<Bytes>, StoreError> {
         self.inner.blob(digest).await

@@ -7,6 +7,7 @@
 
 mod checkpoint;
 mod control;
+mod migrate;
 mod needs;
 mod slots;
 
@@ -16,7 +17,9 @@ use std::{
 };
 
 use super::{End, Ending, Execution, NodeState, Origin, Tally, Timer};
-use crate::workflow::{Definition, Event, ExecutionId, NodeId, NodeIndex, Recorded, Timestamp};
+use crate::workflow::{
+    Definition, Event, ExecutionId, NodeId, NodeIndex, Recorded, Timestamp, Version,
+};
 
 /// An event that cannot follow those before it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -31,10 +34,22 @@ pub struct IllegalTransition {
 }
 
 impl Execution {
-    /// The execution that these events make. The first one has to be its creation.
+    /// The execution that these events make, which has never migrated. The first one has to be
+    /// its creation.
     pub fn fold(
         id: ExecutionId,
         definition: Arc<Definition>,
+        events: &[Recorded],
+    ) -> Result<Self, IllegalTransition> {
+        Self::fold_with(id, definition, BTreeMap::new(), events)
+    }
+
+    /// The same of any execution: `definition` is of the version that the first event names,
+    /// `later` are those to which it has migrated (see [`super::versions_of`]).
+    pub fn fold_with(
+        id: ExecutionId,
+        definition: Arc<Definition>,
+        later: BTreeMap<Version, Arc<Definition>>,
         events: &[Recorded],
     ) -> Result<Self, IllegalTransition> {
         let (first, rest) = events.split_first().ok_or(IllegalTransition {
@@ -43,6 +58,7 @@ impl Execution {
             reason: "an execution has at least one event".to_owned(),
         })?;
         let mut execution = Self::create(id, definition, first)?;
+        execution.later = later;
         for recorded in rest {
             execution.apply(recorded)?;
         }
@@ -71,6 +87,7 @@ impl Execution {
         }
         let origin = Origin {
             version: *version,
+            first_version: *version,
             input: input.clone(),
             context: context.clone(),
             deadline: *deadline,
@@ -100,6 +117,7 @@ impl Execution {
             preparing: BTreeSet::new(),
             is_finishing: false,
             definition,
+            later: BTreeMap::new(),
         };
         for index in execution.definition.indices() {
             execution.check_needs(index);
@@ -144,6 +162,12 @@ impl Execution {
             Event::ExecutionResumed { deadline, .. } => self.resume(*deadline),
             Event::ExecutionPaused { .. } => self.pause(),
             Event::ExecutionUnpaused { .. } => self.unpause(),
+            Event::ExecutionMigrated {
+                from,
+                version,
+                phases,
+                ..
+            } => self.migrate(*from, *version, phases),
             Event::FanOutExpanded { node, items } => self.expand(node, items, at),
             Event::NodeStarted {
                 node,

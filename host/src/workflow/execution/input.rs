@@ -1,13 +1,13 @@
 //! What goes in and out of an execution: inputs, actions, steps, refusals.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
 use super::IllegalTransition;
 use crate::workflow::{
-    ArtifactRef, CheckpointId, DEPTH_MAX, Decider, Decision, Denial, ExecutionStatus, Failure,
-    ITEMS_MAX, Json, Level, NodeIndex, Recorded,
+    ArtifactRef, CheckpointId, DEPTH_MAX, Decider, Decision, Denial, Digest, ExecutionStatus,
+    Failure, ITEMS_MAX, Json, Level, NodeIndex, PhaseName, Recorded, Version, Violation,
 };
 
 /// Everything that can happen to an execution from outside.
@@ -93,6 +93,15 @@ pub enum Command {
         #[serde(default)]
         by: Option<String>,
     },
+    /// It is to go on by a newer version of its definition, which it has learned of.
+    Migrate {
+        /// Which one.
+        version: Version,
+        /// The component that each phase name is to mean.
+        phases: BTreeMap<PhaseName, Digest>,
+        /// Who.
+        by: Option<String>,
+    },
     /// A decision at a checkpoint.
     Resolve {
         /// Which one.
@@ -162,6 +171,30 @@ pub enum Refusal {
     /// The checkpoint is for others.
     #[error(transparent)]
     Denied(#[from] Denial),
+    /// One that is over is run again instead.
+    #[error(
+        "execution is {0} already; it cannot be migrated, but run again by another version (rerun)"
+    )]
+    OverToMigrate(ExecutionStatus),
+    /// Only an execution of which nothing runs can migrate.
+    #[error("execution cannot be migrated now: {0}")]
+    NotStill(String),
+    /// What has happened would have no meaning there.
+    #[error("execution cannot be migrated to this version: {}", first_of(.0))]
+    Incompatible(Vec<Violation>),
+    /// There is no way back.
+    #[error(
+        "execution runs version {current}, and is migrated to newer ones only, not to {version}"
+    )]
+    Older {
+        /// What was asked for.
+        version: Version,
+        /// What it runs.
+        current: Version,
+    },
+    /// Nobody has told the execution what this version is.
+    #[error("version {0} of the definition is not known here")]
+    Unknown(Version),
     /// The checkpoint is not open.
     #[error("checkpoint {0} is not open")]
     NotOpen(CheckpointId),
@@ -174,4 +207,16 @@ pub enum Refusal {
     /// A flaw in this module; the journal is as it was.
     #[error(transparent)]
     Illegal(#[from] IllegalTransition),
+}
+
+/// The first violation with its place, and how many more there are.
+fn first_of(violations: &[Violation]) -> String {
+    let Some(first) = violations.first() else {
+        return String::new();
+    };
+    let text = format!("{}: {}", first.pointer, first.message);
+    match violations.len() {
+        1 => text,
+        count => format!("{text} (and {} more)", count - 1),
+    }
 }

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use crate::workflow::{
-    ArtifactRef, CheckpointId, ExecutionId, Failure, FailureKind, Json, NodeStatus, Timestamp,
+    ArtifactRef, CheckpointId, ExecutionId, Failure, FailureKind, Json, NodeStatus, Position,
+    Timestamp,
 };
 
 /// Where a node stands.
@@ -278,6 +279,27 @@ impl NodeState {
             self.stage,
             Stage::Completed { .. } | Stage::Failed(_) | Stage::Skipped { .. } | Stage::Cancelled
         )
+    }
+
+    /// Is it more than a place in the definition: has anything happened to it, even if it waits again?
+    pub(super) fn has_begun(&self) -> bool {
+        let is_untouched = matches!(self.stage, Stage::Waiting | Stage::Ready)
+            && self.started_at.is_none()
+            && self.items.is_none()
+            && self.approved.is_none()
+            && self.round == 0
+            && self.slots.iter().all(|slot| slot.attempt == 0);
+        !is_untouched
+    }
+
+    /// The point at which somebody decides, or is about to because all of it is produced.
+    pub(super) fn awaited(&self, asks_before: bool) -> Option<Position> {
+        match self.stage {
+            Stage::AwaitingCheckpoint { .. } if asks_before => Some(Position::Before),
+            Stage::AwaitingCheckpoint { .. } => Some(Position::After),
+            _ if !self.is_over() && self.open_slots == 0 => Some(Position::After),
+            _ => None,
+        }
     }
 
     /// Is there nothing to prepare any more: are its items known, or its output there?

@@ -2,7 +2,7 @@
 
 use std::{collections::VecDeque, fmt::Write as _};
 
-use super::{Action, Consequence, Execution, Refusal, Stage, Step};
+use super::{Action, Consequence, Execution, Origin, Refusal, Stage, Step};
 use crate::workflow::{
     CheckpointId, Digest, Event, Failure, FailureKind, Json, NodeIndex, OnFailure, Position,
     Timestamp,
@@ -166,7 +166,17 @@ impl Execution {
     /// The same whenever it is asked for; another one in each round.
     fn checkpoint_id(&self, index: NodeIndex) -> CheckpointId {
         let round = self.node(index).round;
-        let digest = Digest::of(format!("{}/{}/{round}", self.id, index.0).as_bytes());
+        let mut name = format!("{}/{}/{round}", self.id, index.0);
+        let Origin {
+            version,
+            first_version,
+            ..
+        } = &self.origin;
+        if version != first_version {
+            // The same place was another node's before it migrated.
+            let _ = write!(name, "@{version}");
+        }
+        let digest = Digest::of(name.as_bytes());
         let mut bytes = [0; 16];
         bytes.copy_from_slice(&digest.0[..16]);
         CheckpointId(uuid::Builder::from_custom_bytes(bytes).into_uuid())

@@ -6,6 +6,8 @@ mod events;
 mod golden;
 mod invariants;
 mod large;
+mod migrations;
+mod migrations_at_random;
 mod model;
 mod pauses;
 mod properties;

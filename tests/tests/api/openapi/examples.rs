@@ -87,6 +87,9 @@ async fn with(api: Api, operation: &Operation, parameter: &Value) -> Option<(Str
 
 /// The path of an operation on something of which it makes sense.
 async fn scene(api: Api, operation: &Operation) -> String {
+    if operation.method == "DELETE" {
+        return unneeded(api, operation).await;
+    }
     let id = match &*operation.path {
         "/api/executions/{id}/resume" | "/api/executions/{id}/rerun" => Some(cancelled(api).await),
         "/api/executions/{id}/artifacts/{node}/{name}" => Some(reported(api).await),
@@ -117,6 +120,19 @@ pub fn filter(operation: &Operation) -> &'static str {
 async fn started(api: Api) -> String {
     let input = json!({"flights_csv": "flight,dep_delay\nUA1545,75\nB6725,-1\n"});
     api.start(WORKFLOW, &json!({"input": input})).await
+}
+
+/// A version that no execution needs.
+async fn unneeded(api: Api, operation: &Operation) -> String {
+    let nodes = json!([{"id": "wait", "phase": "delay", "config": {"ms": 0}}]);
+    let stored = api
+        .put(&json!({"id": "unneeded", "nodes": nodes}))
+        .await
+        .json();
+    operation.path_with(|parameter| match parameter["name"].as_str() {
+        Some("version") => stored["version"].to_string(),
+        _ => text(&stored["id"]),
+    })
 }
 
 async fn cancelled(api: Api) -> String {
@@ -152,5 +168,8 @@ fn find<'o>(operations: &'o [Operation], shown: &str) -> &'o Operation {
 
 /// A path on which there is nothing.
 pub fn path_to_nothing(operation: &Operation) -> String {
-    operation.path_with(|_| NOTHING.to_owned())
+    operation.path_with(|parameter| match parameter["name"].as_str() {
+        Some("version") => text(&parameter["example"]),
+        _ => NOTHING.to_owned(),
+    })
 }

@@ -176,8 +176,14 @@ async fn definitions(api: Api, seen: &mut Seen) {
     ]});
     let document = document.to_string();
     let path = "/api/workflows/documented";
+    let gone = document.replace("documented", "documented-gone");
+    let removed = "/api/workflows/documented-gone";
+    let removed_version = format!("{removed}/versions/1");
     let instantiate = "/api/templates/sdlc_linear/instantiate";
     let versions = format!("{path}/versions");
+    let diff = format!("{path}/diff?from=1&to=1");
+    let deprecate = format!("{versions}/1/deprecate");
+    let restore = format!("{versions}/1/restore");
     for (method, path, headers, body, status) in [
         ("POST", "/api/workflows/validate", "", &*document, 200),
         ("PUT", path, "", &*document, 200),
@@ -187,7 +193,14 @@ async fn definitions(api: Api, seen: &mut Seen) {
         ("GET", path, "", "", 200),
         ("GET", path, "if-none-match: \"1\"\r\n", "", 304),
         ("GET", &*versions, "", "", 200),
+        ("GET", &*diff, "", "", 200),
+        ("POST", &*deprecate, "", r#"{"reason": "old"}"#, 200),
+        ("POST", &*restore, "", "", 200),
         ("GET", "/api/workflows", "", "", 200),
+        ("PUT", removed, "", &*gone, 200),
+        ("DELETE", &*removed_version, "", "", 204),
+        ("PUT", removed, "", &*gone, 200),
+        ("DELETE", removed, "", "", 204),
     ] {
         gives(api, method, path, headers, body, status, seen).await;
     }
@@ -198,6 +211,9 @@ async fn executions(api: Api, seen: &mut Seen) {
         {"id": "wait", "phase": "delay", "config": {"ms": 60_000}},
     ]});
     let id = api.launch(&slow, &json!({})).await;
+    let mut newer = slow;
+    newer["name"] = json!("Newer");
+    api.put(&newer).await;
     let done = api.start("documented", &json!({})).await;
     api.end(&done).await;
     let cancel_done = format!("/api/executions/{done}/cancel");
@@ -205,15 +221,30 @@ async fn executions(api: Api, seen: &mut Seen) {
     let (cancel, resume) = (format!("{one}/cancel"), format!("{one}/resume"));
     let events = format!("{one}/events");
     let (pause, rerun) = (format!("{one}/pause"), format!("{one}/rerun"));
+    let migrate = format!("{one}/migrate");
+    let plan_migration = format!("{migrate}?dry_run=true");
     let (pause_done, rerun_done) = (
         format!("/api/executions/{done}/pause"),
         format!("/api/executions/{done}/rerun"),
     );
     let plan = format!("{rerun_done}?dry_run=true");
     let key = "idempotency-key: documented\r\n";
+    let deprecate = "/api/workflows/documented/versions/1/deprecate";
+    let restore = "/api/workflows/documented/versions/1/restore";
     for (method, path, headers, body, status) in [
         ("POST", "/api/workflows/documented/execute", key, "{}", 202),
         ("POST", "/api/workflows/documented/execute", key, "{}", 200),
+        ("DELETE", "/api/workflows/documented", "", "", 409),
+        ("POST", deprecate, "", r#"{"reason": "old"}"#, 200),
+        ("POST", "/api/workflows/documented/execute", "", "{}", 409),
+        ("POST", restore, "", "", 200),
+        (
+            "DELETE",
+            "/api/workflows/documented/versions/1",
+            "",
+            "",
+            409,
+        ),
         ("GET", "/api/executions", "", "", 200),
         ("GET", &*one, "", "", 200),
         ("GET", &*events, "", "", 200),
@@ -222,6 +253,9 @@ async fn executions(api: Api, seen: &mut Seen) {
         ("POST", &*resume, "", "", 202),
         ("POST", &*pause_done, "", "", 409),
         ("POST", &*rerun, "", "", 409),
+        ("POST", &*migrate, "", r#"{"version": 2}"#, 409),
+        ("POST", &*plan_migration, "", r#"{"version": 1}"#, 200),
+        ("POST", &*migrate, "", r#"{"version": 1}"#, 202),
         ("POST", &*plan, "", "", 200),
         ("POST", &*rerun_done, "", "", 202),
         ("POST", &*cancel, "", "", 202),

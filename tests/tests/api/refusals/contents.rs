@@ -14,6 +14,7 @@ async fn bodies_with_the_wrong_things_in_them() {
     let pause = format!("{NOBODY}/pause");
     let resume = format!("{NOBODY}/resume");
     let rerun = format!("{NOBODY}/rerun");
+    let migrate = format!("{NOBODY}/migrate");
     let rows = [
         (
             EXECUTE,
@@ -224,6 +225,19 @@ async fn bodies_with_the_wrong_things_in_them() {
             "/dry_run: is not a known field",
         ),
         (&rerun, json!({}), 404, "there is no execution 01890000"),
+        (&migrate, json!({}), 422, "/version: is required"),
+        (
+            &migrate,
+            json!({"version": 0, "to": 3}),
+            422,
+            "/version: must be a whole number",
+        ),
+        (
+            &migrate,
+            json!({"version": 2}),
+            404,
+            "there is no execution 01890000",
+        ),
         (
             &resume,
             json!({"from": "a"}),

@@ -198,7 +198,7 @@ async fn queries() {
         (
             "/api/executions?offset=1",
             400,
-            "`offset` is not known; there are workflow_id, status, limit, cursor",
+            "`offset` is not known; there are workflow_id, status, version, created_from, created_before, limit, cursor",
         ),
         (
             "/api/executions?status=done",
@@ -375,8 +375,9 @@ async fn paths_and_methods() {
         ("PUT", &format!("{NOBODY}/cancel"), "POST"),
         ("GET", &format!("{NOBODY}/pause"), "POST"),
         ("GET", &format!("{NOBODY}/rerun"), "POST"),
-        ("DELETE", "/api/workflows/picky", "GET, HEAD, PUT"),
-        ("POST", "/api/workflows/picky", "GET, HEAD, PUT"),
+        ("GET", &format!("{NOBODY}/migrate"), "POST"),
+        ("PATCH", "/api/workflows/picky", "DELETE, GET, HEAD, PUT"),
+        ("POST", "/api/workflows/picky", "DELETE, GET, HEAD, PUT"),
         ("POST", "/api/phases", "GET, HEAD"),
         ("GET", RESOLVE, "POST"),
         ("POST", "/health", "GET, HEAD"),

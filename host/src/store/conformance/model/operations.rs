@@ -21,6 +21,7 @@ pub enum Operation {
 pub struct Change {
     pub execution: u8,
     pub workflow: usize,
+    pub definition: u8,
     pub drift: i8,
     pub outputs: Vec<Value>,
     pub status: usize,
@@ -54,7 +55,7 @@ fn json() -> impl Strategy<Value = Value> {
 
 fn change() -> impl Strategy<Value = Change> {
     let drift = prop_oneof![6 => Just(0), 1 => -2..3_i8];
-    let place = (0..EXECUTIONS, 0..WORKFLOWS.len(), drift);
+    let place = (0..EXECUTIONS, 0..WORKFLOWS.len(), drift, any::<u8>());
     let state = (
         0..ExecutionStatus::ALL.len(),
         any::<bool>(),
@@ -75,6 +76,7 @@ fn change() -> impl Strategy<Value = Change> {
         execution: place.0,
         workflow: place.1,
         drift: place.2,
+        definition: place.3,
         outputs,
         status: state.0,
         waiting: state.1,

@@ -1,5 +1,5 @@
 -- $1 to $18: appends, one array per column; $19 to $26: events, $27: their codec;
--- $28 to $38: checkpoints; $39 to $42: blobs; $43 to $45: answers.
+-- $28 to $38: checkpoints; $39 to $42: blobs; $43 to $45: answers; $46 to $49: former versions.
 -- Gives the positions of the appends that are accepted (and a row for each notice).
 WITH next AS MATERIALIZED (
     SELECT *
@@ -26,7 +26,8 @@ advanced AS (
         waiting    = next.waiting,
         owner      = next.owner,
         crashes    = next.crashes,
-        keep_days  = next.keep_days
+        keep_days  = next.keep_days,
+        definition = next.definition
     FROM next
     WHERE executions.id = next.id
         AND executions.version = next.expected
@@ -91,11 +92,12 @@ awaited AS (
     )
     SELECT one.reviewer, created_at, id, execution, workflow, barred
     FROM asked CROSS JOIN LATERAL unnest(string_to_array(reviewers, ',')) AS one (reviewer)
-    ON CONFLICT DO NOTHING
+    ON CONFLICT (reviewer, created_at, checkpoint) DO UPDATE SET barred = excluded.barred
 ),
 settled AS (
-    DELETE FROM checkpoint_reviewers
-    WHERE checkpoint = ANY (ARRAY(SELECT id FROM asked WHERE closed_at IS NOT NULL))
+    DELETE FROM checkpoint_reviewers USING asked
+    WHERE checkpoint_reviewers.checkpoint = asked.id
+        AND checkpoint_reviewers.reviewer <> ALL (string_to_array(asked.reviewers, ','))
 ),
 blob AS MATERIALIZED (
     SELECT execution, digest, data
@@ -112,6 +114,14 @@ bytes AS (
 uses AS (
     INSERT INTO blob_uses (digest, execution)
     SELECT digest, execution FROM blob
+    ON CONFLICT DO NOTHING
+),
+former AS (
+    INSERT INTO former_versions (execution, workflow, definition)
+    SELECT execution, workflow, definition
+    FROM unnest($46::bigint[], $47::uuid[], $48::text[], $49::bigint[])
+        AS former (position, execution, workflow, definition)
+    WHERE former.position = ANY (ARRAY(SELECT position FROM accepted))
     ON CONFLICT DO NOTHING
 ),
 answered AS (

@@ -1,3 +1,3 @@
-SELECT workflow, version, name, description, document, created_at
+SELECT workflow, version, name, description, document, created_at, deprecated, deprecated_at
 FROM definitions
 WHERE workflow = $1 AND version = $2;

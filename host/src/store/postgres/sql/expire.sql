@@ -32,6 +32,9 @@ reviewers AS (
 commands AS (
     DELETE FROM signals WHERE execution IN (SELECT id FROM gone)
 ),
+former AS (
+    DELETE FROM former_versions WHERE execution IN (SELECT id FROM gone)
+),
 uses AS (
     DELETE FROM blob_uses WHERE execution IN (SELECT id FROM gone) RETURNING digest
 ),

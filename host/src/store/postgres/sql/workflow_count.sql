@@ -1,1 +1,3 @@
-SELECT count(*) FROM definitions WHERE version = 1;
+-- Without those of which all versions were removed.
+SELECT count(*) FROM workflows
+WHERE EXISTS (SELECT 1 FROM definitions WHERE definitions.workflow = workflows.id);

@@ -61,7 +61,7 @@ async fn a_newer_schema_is_refused() {
     assert!(
         error
             .to_string()
-            .contains("has migration 9999, the last known one is 6"),
+            .contains("has migration 9999, the last known one is 7"),
         "{error}"
     );
 }
@@ -88,7 +88,7 @@ async fn missing_rights_are_named() {
     grant("SELECT");
     let text = refusal(&url).await.to_string();
     assert!(
-        text.contains("may not SELECT, INSERT, UPDATE and DELETE in definitions, executions"),
+        text.contains("may not SELECT, INSERT, UPDATE and DELETE in workflows, definitions"),
         "{text}"
     );
     // What a host does takes no right to make tables.

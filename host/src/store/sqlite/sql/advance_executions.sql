@@ -13,7 +13,8 @@ SET version    = next.row ->> 2,
     waiting    = next.row ->> 8,
     owner      = next.row ->> 10,
     crashes    = next.row ->> 11,
-    keep_days  = next.row ->> 12
+    keep_days  = next.row ->> 12,
+    definition = next.row ->> 13
 FROM (
     SELECT unhex(value ->> 0) AS id, value ->> 1 AS expected, value AS row
     FROM json_each(?1)

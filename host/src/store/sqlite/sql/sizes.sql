@@ -1,6 +1,8 @@
 -- Tables with their indexes, the largest first.
 WITH counted (name, rows) AS (
     SELECT 'definitions', count(*) FROM definitions
+    UNION ALL SELECT 'workflows', count(*) FROM workflows
+    UNION ALL SELECT 'former_versions', count(*) FROM former_versions
     UNION ALL SELECT 'executions', count(*) FROM executions
     UNION ALL SELECT 'journal', count(*) FROM journal
     UNION ALL SELECT 'checkpoints', count(*) FROM checkpoints

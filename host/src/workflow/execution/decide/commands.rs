@@ -1,12 +1,12 @@
-//! What people want of an execution: that it ends, stops for a while, goes on, or how they decide. And
-//! giving it up.
+//! What people want of an execution: that it ends, stops for a while, goes on, perhaps by another
+//! version, or how they decide. And giving it up.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use super::{Execution, check_depth};
 use crate::workflow::{
-    CheckpointId, Decider, Decision, Event, ExecutionStatus, Failure, FailureKind, ITEMS_MAX,
-    NodeIndex, Timestamp,
+    CheckpointId, Decider, Decision, Digest, Event, ExecutionStatus, Failure, FailureKind,
+    ITEMS_MAX, Migration, NodeIndex, PhaseName, Timestamp, Version,
     execution::{Command, Refusal, Stage, Step},
 };
 
@@ -21,6 +21,11 @@ impl Execution {
             Command::Cancel { reason, by } => self.cancel_all(reason, by, now, step),
             Command::Pause { reason, by } => self.pause_all(reason, by, now, step),
             Command::Resume { timeout, by } => self.resume_with(timeout, by, now, step),
+            Command::Migrate {
+                version,
+                phases,
+                by,
+            } => self.migrate_to(version, phases, by, now, step),
             Command::Resolve {
                 checkpoint,
                 decision,
@@ -126,6 +131,30 @@ impl Execution {
                 _ => false,
             })
             .ok_or(Refusal::NotOpen(checkpoint))
+    }
+
+    fn migrate_to(
+        &mut self,
+        version: Version,
+        phases: BTreeMap<PhaseName, Digest>,
+        by: Option<String>,
+        now: Timestamp,
+        step: &mut Step,
+    ) -> Result<(), Refusal> {
+        let from = self.origin.version;
+        if version == from {
+            return Ok(()); // Asked for twice.
+        }
+        self.check_still(version)?;
+        let definition = self.later.get(&version).ok_or(Refusal::Unknown(version))?;
+        Migration::plan(self, definition).map_err(Refusal::Incompatible)?;
+        let event = Event::ExecutionMigrated {
+            from,
+            version,
+            phases,
+            by,
+        };
+        self.record(event, now, step)
     }
 
     fn resolved(

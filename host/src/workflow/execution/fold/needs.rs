@@ -23,12 +23,20 @@ impl Execution {
             }
         }
         self.tally = Tally::of(&self.nodes);
+        self.count_needs();
+        Ok(())
+    }
+
+    /// Counts the needs of all nodes from scratch, and draws the consequences.
+    pub(super) fn count_needs(&mut self) {
         for index in self.definition.indices() {
-            // Only completed nodes are over now.
             let needs = &self.definition.node(index).needs;
-            let is_open = |need: &&NodeIndex| !self.node(**need).is_over();
-            let open = needs.iter().filter(is_open).count();
-            let completed = needs.len() - open;
+            let (mut open, mut completed) = (0, 0);
+            for need in needs {
+                let need = self.node(*need);
+                open += usize::from(!need.is_over());
+                completed += usize::from(need.output().is_some());
+            }
             let node = &mut self.nodes[index.at()];
             node.open_needs = open;
             node.completed_needs = completed;
@@ -36,7 +44,6 @@ impl Execution {
         for index in self.definition.indices() {
             self.check_needs(index);
         }
-        Ok(())
     }
 
     pub(super) fn skip(&mut self, id: &NodeId, reason: &str, at: Timestamp) -> Result<(), String> {

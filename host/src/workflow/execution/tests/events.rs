@@ -1,17 +1,22 @@
 //! Events and inputs that nobody expects: an error value at most, never a panic.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use proptest::{prelude::*, sample::Index};
 use serde_json::json;
 
 use super::{
-    START, define, execution_id, invariants::check_derived, json_of, properties::cases,
-    shape::shapes, simulator::Simulator, world::worlds,
+    START, define, execution_id,
+    invariants::check_derived,
+    json_of,
+    properties::cases,
+    shape::{Shape, shapes},
+    simulator::Simulator,
+    world::worlds,
 };
 use crate::workflow::{
-    CheckpointId, Command, Decision, Event, Execution, Failure, FailureKind, Input, Level, NodeId,
-    NodeIndex, Prepared, Recorded, Timestamp,
+    CheckpointId, Command, Decision, Definition, Event, Execution, Failure, FailureKind, Input,
+    Level, NodeId, NodeIndex, Prepared, Recorded, Timestamp, Version,
 };
 
 /// An event to be: the numbers are made to fit the execution now and then.
@@ -28,7 +33,7 @@ struct Wild {
 
 fn wild() -> impl Strategy<Value = Wild> {
     (
-        0..23_u8,
+        0..24_u8,
         any::<Index>(),
         prop::option::of(0..4_u32),
         0..4_u32,
@@ -157,6 +162,12 @@ impl Wild {
                 items: item.map(|count| vec![json_of(json!(1)); count as usize]),
                 artifacts: Vec::new(),
             },
+            22 => Event::ExecutionMigrated {
+                from: execution.origin.version,
+                version: Version(execution.origin.version.0 + u32::from(self.is_next)),
+                phases: BTreeMap::new(),
+                by: None,
+            },
             _ if self.is_next => Event::CheckpointExpired { node, checkpoint },
             _ => Event::CheckpointResolved {
                 node,
@@ -238,6 +249,11 @@ impl Wild {
                 reason: String::new(),
                 by: None,
             }),
+            19..=22 => Input::Command(Command::Migrate {
+                version: Version(execution.origin.version.0 + u32::from(self.is_next)),
+                phases: BTreeMap::new(),
+                by: None,
+            }),
             _ => Input::Command(Command::Resolve {
                 checkpoint: self.checkpoint(execution),
                 decision: self.decision(),
@@ -254,8 +270,8 @@ proptest! {
 
     #[test]
     fn an_event_applies_or_changes_nothing(
-        shape in shapes(6), world in worlds(), schedule in any::<u64>(), steps in 0..30_usize,
-        wild in prop::collection::vec(wild(), 1..40),
+        shape in shapes(6), other in shapes(6), world in worlds(), schedule in any::<u64>(),
+        steps in 0..30_usize, wild in prop::collection::vec(wild(), 1..40),
     ) {
         let definition = define(&shape.document());
         let mut simulator = Simulator::start(&definition, world, schedule);
@@ -263,6 +279,10 @@ proptest! {
             simulator.step();
         }
         let mut execution = Execution::fold(execution_id(), definition.clone(), &simulator.journal).unwrap();
+        let later = versions(&shape, &other);
+        for (version, definition) in &later {
+            execution.learn(*version, definition.clone());
+        }
         let mut journal = simulator.journal;
         for wild in wild {
             let event = wild.event(&execution);
@@ -282,17 +302,20 @@ proptest! {
             prop_assert!(execution.apply(&gap).is_err());
         }
         // However odd the journal, whoever goes on from it comes to an end.
-        let mut again = Simulator::recovered(&definition, &journal, simulator.now, world, schedule);
+        let mut again = Simulator::recovered_with(&definition, later, &journal, simulator.now, world, schedule);
         again.run();
     }
 
     #[test]
     fn an_input_is_taken_or_changes_nothing(
-        shape in shapes(6), world in worlds(), schedule in any::<u64>(),
+        shape in shapes(6), other in shapes(6), world in worlds(), schedule in any::<u64>(),
         wild in prop::collection::vec((wild(), 0..4_usize), 1..40),
     ) {
         let definition = define(&shape.document());
         let mut simulator = Simulator::start(&definition, world, schedule);
+        for (version, definition) in versions(&shape, &other) {
+            simulator.learn(version, &definition);
+        }
         for (wild, steps) in wild {
             for _ in 0..steps {
                 simulator.step();
@@ -310,6 +333,16 @@ proptest! {
         }
         simulator.run();
     }
+}
+
+/// What executions of the first shape may migrate to: themselves with another node, and another shape.
+fn versions(shape: &Shape, other: &Shape) -> BTreeMap<Version, Arc<Definition>> {
+    let mut longer = shape.document();
+    let nodes = longer["nodes"].as_array_mut().unwrap();
+    nodes.insert(0, json!({"id": "new", "phase": "p", "needs": ["n0"]}));
+    [(2, longer), (3, other.document())]
+        .map(|(version, document)| (Version(version), define(&document)))
+        .into()
 }
 
 /// Wild journals may try more often than the policy allows; all else must be right.

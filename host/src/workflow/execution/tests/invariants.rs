@@ -85,7 +85,12 @@ fn check_node(execution: &Execution, index: NodeIndex) {
     assert_eq!(node.completed_needs, completed, "completed needs");
     let spec = execution.definition.node(index);
     for slot in &node.slots {
-        assert!(slot.tries <= spec.retry.max_attempts, "too many tries");
+        // What is over may have had more, by another version.
+        let is_over = slot.status().is_over();
+        assert!(
+            is_over || slot.tries <= spec.retry.max_attempts,
+            "too many tries"
+        );
         assert!(slot.tries <= slot.attempt, "tries without attempts");
     }
 }

@@ -44,6 +44,19 @@ impl<'d> Model<'d> {
         }
     }
 
+    /// The same, when it is known what some nodes come to.
+    pub(super) fn knowing(
+        definition: &'d Definition,
+        world: World,
+        known: HashMap<NodeIndex, Outcome>,
+    ) -> Self {
+        Self {
+            definition,
+            world,
+            known,
+        }
+    }
+
     pub(super) fn outcomes(&mut self) -> Vec<Outcome> {
         self.definition
             .indices()

@@ -6,10 +6,8 @@ use std::time::Duration;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use super::{START, created, define, execution_id, story::Story};
-use crate::workflow::{
-    Command, Decider, Decision, Denial, Event, Execution, ExecutionStatus, Input, Refusal,
-};
+use super::{created, define, story::Story};
+use crate::workflow::{Command, Decider, Decision, Denial, Event, ExecutionStatus, Input, Refusal};
 
 fn somebody(name: &str, groups: &[&str]) -> Decider {
     Decider {
@@ -30,12 +28,7 @@ fn waiting(rules: &Value, starter: Option<&str>) -> Story {
     if let Event::ExecutionCreated { by, .. } = &mut event {
         *by = starter.map(|name| name.parse().unwrap());
     }
-    let (execution, step) = Execution::start(execution_id(), definition, event, START).unwrap();
-    let mut story = Story {
-        execution,
-        journal: step.events,
-        now: START,
-    };
+    let (mut story, _) = Story::begun(definition, event);
     story.attempted(1, Ok(json!(1)));
     story
 }

@@ -1,7 +1,7 @@
 //! Plays the outside of an execution: answers its actions in a seeded order, decides
 //! at its checkpoints, moves the clock, and keeps its journal.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use super::{
     START, created, execution_id,
@@ -10,7 +10,7 @@ use super::{
 };
 use crate::workflow::{
     Action, CheckpointId, Command, Definition, Event, Execution, ExecutionStatus, Input, Level,
-    NodeIndex, Recorded, Stage, Step, Timestamp,
+    NodeIndex, Recorded, Refusal, Stage, Step, Timestamp, Version,
 };
 
 /// More steps than any execution of these tests takes.
@@ -28,6 +28,9 @@ pub(super) struct Simulator {
     in_flight: Vec<Action>,
     /// Does somebody pause it now and then? Whoever does lets it go on again.
     pub(super) is_paused_at_times: bool,
+    /// What it was created with, and the versions to which it may migrate.
+    first: Arc<Definition>,
+    later: BTreeMap<Version, Arc<Definition>>,
     /// Follows event by event, as a reader does; none while nobody checks.
     reader: Option<Box<Execution>>,
 }
@@ -57,6 +60,8 @@ impl Simulator {
             boundaries: Vec::new(),
             in_flight: Vec::new(),
             is_paused_at_times: false,
+            first: definition.clone(),
+            later: BTreeMap::new(),
             reader: None,
         };
         simulator.take(step);
@@ -70,9 +75,8 @@ impl Simulator {
 
     /// Checks every event, those so far included.
     pub(super) fn watched(mut self) -> Self {
-        let definition = self.execution.definition.clone();
-        let reader = Execution::fold(execution_id(), definition, &self.journal[..1]);
-        let mut reader = Box::new(reader.expect("the first event"));
+        let reader = self.folded(&self.journal[..1]);
+        let mut reader = Box::new(reader);
         for recorded in &self.journal[1..] {
             check_event(&reader, recorded);
             reader.apply(recorded).expect("the next event");
@@ -90,7 +94,20 @@ impl Simulator {
         world: World,
         schedule: u64,
     ) -> Self {
-        let execution = Execution::fold(execution_id(), definition.clone(), journal);
+        Self::recovered_with(definition, BTreeMap::new(), journal, now, world, schedule)
+    }
+
+    /// The same of one that may have migrated to one of these versions.
+    pub(super) fn recovered_with(
+        definition: &Arc<Definition>,
+        later: BTreeMap<Version, Arc<Definition>>,
+        journal: &[Recorded],
+        now: Timestamp,
+        world: World,
+        schedule: u64,
+    ) -> Self {
+        let (id, first) = (execution_id(), definition.clone());
+        let execution = Execution::fold_with(id, first.clone(), later.clone(), journal);
         let execution = execution.expect("a journal folds");
         let mut simulator = Self {
             execution,
@@ -101,6 +118,8 @@ impl Simulator {
             boundaries: Vec::new(),
             in_flight: Vec::new(),
             is_paused_at_times: false,
+            first,
+            later,
             reader: None,
         };
         let step = simulator.execution.recover(now).expect("recovers");
@@ -110,15 +129,45 @@ impl Simulator {
 
     /// Loses all that is not in the journal, and goes on.
     pub(super) fn crash(&mut self) {
-        let definition = self.execution.definition.clone();
-        let execution = Execution::fold(execution_id(), definition, &self.journal);
-        let execution = execution.expect("a journal folds");
+        let execution = self.folded(&self.journal);
         check_same(&execution, &self.execution);
         check_derived(&execution, None);
         self.execution = execution;
         self.in_flight.clear();
         let step = self.execution.recover(self.now).expect("recovers");
         self.take(step);
+    }
+
+    fn folded(&self, journal: &[Recorded]) -> Execution {
+        let (first, later) = (self.first.clone(), self.later.clone());
+        let folded = Execution::fold_with(execution_id(), first, later, journal);
+        folded.expect("a journal folds")
+    }
+
+    /// Tells what a version is.
+    pub(super) fn learn(&mut self, version: Version, definition: &Arc<Definition>) {
+        self.later.insert(version, definition.clone());
+        self.execution.learn(version, definition.clone());
+        if let Some(reader) = &mut self.reader {
+            reader.learn(version, definition.clone());
+        }
+    }
+
+    /// Asks for a migration to this version.
+    pub(super) fn migrate(
+        &mut self,
+        version: Version,
+        definition: &Arc<Definition>,
+    ) -> Result<(), Refusal> {
+        self.learn(version, definition);
+        let command = Command::Migrate {
+            version,
+            phases: BTreeMap::new(),
+            by: None,
+        };
+        let step = self.execution.handle(Input::Command(command), self.now)?;
+        self.take(step);
+        Ok(())
     }
 
     /// Runs to the end.

@@ -1,13 +1,13 @@
 //! An execution told step by step, for tests of one rule at a time.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use serde_json::{Value, json};
 
 use super::{START, created, define, execution_id, json_of};
 use crate::workflow::{
-    Action, CheckpointId, Command, Decision, Execution, ExecutionStatus, Failure, FailureKind,
-    Input, NodeIndex, Recorded, Refusal, Step, Timestamp,
+    Action, CheckpointId, Command, Decision, Definition, Event, Execution, ExecutionStatus,
+    Failure, FailureKind, Input, NodeIndex, Recorded, Refusal, Step, Timestamp, Version,
 };
 
 /// An execution whose journal is kept.
@@ -15,6 +15,8 @@ pub(super) struct Story {
     pub(super) execution: Execution,
     pub(super) journal: Vec<Recorded>,
     pub(super) now: Timestamp,
+    first: Arc<Definition>,
+    later: BTreeMap<Version, Arc<Definition>>,
 }
 
 impl Story {
@@ -25,6 +27,11 @@ impl Story {
     pub(super) fn of_document(document: &Value) -> (Self, Vec<Action>) {
         let definition = define(document);
         let event = created(&definition);
+        Self::begun(definition, event)
+    }
+
+    pub(super) fn begun(definition: Arc<Definition>, event: Event) -> (Self, Vec<Action>) {
+        let first = definition.clone();
         let (execution, step) = Execution::start(execution_id(), definition, event, START).unwrap();
         let journal = step.events;
         let now = START;
@@ -33,6 +40,8 @@ impl Story {
                 execution,
                 journal,
                 now,
+                first,
+                later: BTreeMap::new(),
             },
             step.actions,
         )
@@ -90,8 +99,9 @@ impl Story {
 
     /// What another host makes of the journal.
     pub(super) fn recover(&mut self) -> Vec<Action> {
-        let definition = self.execution.definition.clone();
-        self.execution = Execution::fold(execution_id(), definition, &self.journal).unwrap();
+        let (first, later) = (self.first.clone(), self.later.clone());
+        let folded = Execution::fold_with(execution_id(), first, later, &self.journal);
+        self.execution = folded.unwrap();
         let Step { events, actions } = self.execution.recover(self.now).unwrap();
         self.journal.extend(events);
         actions
@@ -128,6 +138,19 @@ impl Story {
             by: None,
             timeout: Duration::from_mins(1),
         }))
+    }
+
+    /// Stores this document as a version, and asks for the migration to it.
+    pub(super) fn migration(&mut self, version: u32, document: &Value) -> Input {
+        let version = Version(version);
+        let definition = define(document);
+        self.execution.learn(version, definition.clone());
+        self.later.insert(version, definition);
+        Input::Command(Command::Migrate {
+            version,
+            phases: BTreeMap::new(),
+            by: None,
+        })
     }
 
     pub(super) fn status(&self) -> ExecutionStatus {

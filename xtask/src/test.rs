@@ -22,6 +22,10 @@ const KILLS: u32 = 8;
 /// Tells the tests through HTTP which database to run on; without it, `SQLite`.
 const DATABASE_VARIABLE: &str = "PHASEWRIGHT_TEST_DATABASE";
 
+/// Tells them by which door to come in: through endpoints that run elsewhere; without it, straight to
+/// the host.
+const DOOR_VARIABLE: &str = "PHASEWRIGHT_TEST_DOOR";
+
 /// What is verified for how many minutes: two together, because this runs often; a long run is for
 /// who changes what it is about.
 const VERIFIED: [(&str, Database, f64); 2] = [
@@ -56,6 +60,16 @@ pub fn command(workspace: &Workspace, arguments: Arguments) -> Result<ExitCode> 
         cargo
             .args(["test", "--release", "--no-fail-fast", "--test", "api"])
             .env(DATABASE_VARIABLE, "postgres");
+        if let Some(cluster) = &cluster {
+            cargo.env(SHARED_URL_VARIABLE, cluster.url("postgres"));
+        }
+        count_tests(&mut cargo)
+    });
+    steps.take("HTTP at the edge", || {
+        let mut cargo = cargo(workspace);
+        cargo
+            .args(["test", "--release", "--no-fail-fast", "--test", "api"])
+            .env(DOOR_VARIABLE, "edge");
         if let Some(cluster) = &cluster {
             cargo.env(SHARED_URL_VARIABLE, cluster.url("postgres"));
         }

@@ -41,7 +41,6 @@ pub mod compose;
 
 mod spin {
     //! What Spin gives components beside WASI: here only variables.
-    #![expect(missing_docs, reason = "generated")]
 
     wasmtime::component::bindgen!({
         inline: "

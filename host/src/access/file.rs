@@ -196,7 +196,7 @@ impl Reader<'_> {
         if values.is_empty() {
             self.wrong(&value.span(), "scopes must have at least one");
         }
-        for value in values.iter() {
+        for value in values {
             if let Some(scope) = self.parsed::<Scope>(value, "a scope")
                 && !scopes.insert(scope)
             {
@@ -235,7 +235,7 @@ impl Reader<'_> {
     }
 
     fn line(&self, at: &Range<usize>) -> usize {
-        let before = self.text.as_bytes().get(..at.start).unwrap_or_default();
-        1 + before.iter().filter(|byte| **byte == b'\n').count()
+        let before = self.text.get(..at.start).unwrap_or_default();
+        1 + before.matches('\n').count()
     }
 }

@@ -105,7 +105,7 @@ impl Model {
             row.workflow = made.summary.workflow.clone();
             let (reviewers, allow_starter) = AUDIENCES[usize::from(number) % AUDIENCES.len()];
             row.audience = audience(reviewers, allow_starter);
-            row.started_by = (number % 2 == 0).then(|| "ann".parse().unwrap());
+            row.started_by = number.is_multiple_of(2).then(|| "ann".parse().unwrap());
             made.checkpoints.push(if is_closed {
                 closed(row, CheckpointOutcome::Rejected)
             } else {

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use futures::TryStreamExt;
-use sqlx::{PgConnection, query_as, query_scalar};
+use sqlx::{PgConnection, query::QueryAs, query_as, query_scalar};
 use uuid::Uuid;
 
 use super::{PostgresStore, error::unavailable};
@@ -154,7 +154,7 @@ impl Queries for PostgresStore {
             } else {
                 // What is left has its number in the order of these two.
                 let rest = workflow.into_iter().chain(status);
-                rest.fold(query, |query, value| query.bind(value))
+                rest.fold(query, QueryAs::bind)
             };
             let rows = query.fetch_all(connection).await.map_err(unavailable)?;
             rows.into_iter().map(CheckpointColumns::decode).collect()

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use futures::TryStreamExt;
-use sqlx::{SqlitePool, query_as, query_scalar};
+use sqlx::{SqlitePool, query::QueryAs, query_as, query_scalar};
 use uuid::Uuid;
 
 use super::{SqliteStore, error::unavailable};
@@ -137,7 +137,7 @@ impl Queries for SqliteStore {
         } else {
             // What is left has its number in the order of these two.
             let rest = workflow.into_iter().chain(status);
-            rest.fold(query, |query, value| query.bind(value))
+            rest.fold(query, QueryAs::bind)
         };
         let rows = query.fetch_all(&self.readers).await.map_err(unavailable)?;
         rows.into_iter().map(CheckpointColumns::decode).collect()

@@ -167,8 +167,9 @@ fn results(wit: &Wit, function: &Function) -> Vec<(Vec<u8>, Value)> {
         "follow" if result.get("Ok").is_some() => {
             let events = wit.types().find(|(name, _)| name == "events.event");
             let events = wit.samples(&events.unwrap().1);
-            let lines: String = events.iter().map(|event| format!("{event}\n")).collect();
-            (format!("\n{lines}"), json!({"Ok": &events[..2]}))
+            let lines: Vec<_> = events.iter().map(ToString::to_string).collect();
+            let lines = lines.join("\n");
+            (format!("\n{lines}\n"), json!({"Ok": &events[..2]}))
         }
         "read" if result.get("Ok").is_some() => {
             let artifact = &result["Ok"][0];

@@ -4,6 +4,7 @@
 mod generated {
     #![expect(
         clippy::same_length_and_capacity,
+        clippy::unsafe_derive_deserialize,
         reason = "generated: the contract documents all that comes from it"
     )]
 

@@ -2,6 +2,7 @@
 
 #![expect(
     clippy::same_length_and_capacity,
+    clippy::unsafe_derive_deserialize,
     reason = "generated: the contract documents all that comes from it"
 )]
 

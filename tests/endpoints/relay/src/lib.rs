@@ -9,7 +9,7 @@ use bindings::phasewright::workflow::{
 };
 use bytes::Bytes;
 use http::StatusCode;
-use http_body_util::{BodyExt, Full};
+use http_body_util::{BodyExt, Collected, Full};
 use serde::Serialize;
 use spin_sdk::{
     http::{Request, Response},
@@ -28,7 +28,7 @@ async fn handle(request: Request) -> Reply {
     let function = segments.next().unwrap_or_default();
     let interface = segments.next().unwrap_or_default();
     let body = request.into_body().collect().await;
-    let body = body.map(|body| body.to_bytes()).unwrap_or_default();
+    let body = body.map(Collected::to_bytes).unwrap_or_default();
     match call(interface, function, &body).await {
         Ok(Some(result)) => reply(StatusCode::OK, result),
         Ok(None) => reply(StatusCode::NOT_FOUND, Vec::new()),

@@ -5,12 +5,13 @@
 //! error. Requests run in instances that are used again (one after another and several side
 //! by side), so a component must keep nothing of a caller; Spin does the same.
 //!
-//! **Invariant:** an endpoint has no files, environment, sockets or outbound HTTP; all it
-//! can do is ask the engine.
+//! **Invariant:** an endpoint has no files, sockets or outbound HTTP; all it can do is ask the
+//! engine, and read the variables and the environment that the manifest gives it.
 //! **Invariant:** whatever a component does (trap, loop, take memory, never answer), its
 //! requests get an answer, other components go on, and it is logged once.
 
 mod door;
+mod grants;
 mod handler;
 mod instance;
 mod interest;
@@ -32,6 +33,7 @@ use crate::{
     contract::Engine,
     wasm::{ENDPOINT_CALLS_MAX, ENDPOINT_INSTANCES_MAX, Wasm},
 };
+use grants::Grants;
 use handler::Handler;
 use interest::interest;
 
@@ -110,6 +112,14 @@ pub enum EndpointsError {
         /// What is wrong with it.
         error: wasmtime::Error,
     },
+    /// It asks for variables, and one has no value.
+    #[error("component `{component}`: {why}")]
+    Variable {
+        /// Its name in the manifest.
+        component: String,
+        /// Names the variable.
+        why: String,
+    },
     /// It wants something that endpoints are not given, or is no HTTP handler.
     #[error("component `{component}`: {error:#}")]
     Link {
@@ -150,7 +160,7 @@ impl Endpoints {
             let component = Component::from_file(wasm.engine(), &source.path).map_err(|error| {
                 EndpointsError::Load {
                     component: name.clone(),
-                    path: source.path,
+                    path: source.path.clone(),
                     error,
                 }
             })?;
@@ -159,12 +169,19 @@ impl Endpoints {
                     component: name.clone(),
                     error,
                 })?;
+            let grants = Grants::of(&source, &manifest.variables, &component).map_err(|why| {
+                EndpointsError::Variable {
+                    component: name.clone(),
+                    why,
+                }
+            })?;
             let name: Arc<str> = name.into();
             let handler = Handler {
                 name: name.clone(),
                 pre,
                 wasm: wasm.clone(),
                 engine: engine.clone(),
+                grants: Arc::new(grants),
                 stopping: stopping.clone(),
                 instances: instances.clone(),
                 limits,

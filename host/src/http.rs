@@ -1,4 +1,5 @@
-//! The listener: HTTP/1.1 over TCP, in front of the endpoint components.
+//! The listener: HTTP/1.1 over TCP, in front of a [`Site`]: the endpoint components, or the
+//! engine API.
 //!
 //! A connection is accepted when there is a place for it, its requests go one after another
 //! to the component of their route, and what the host itself has to say is a problem
@@ -19,6 +20,7 @@ mod path;
 mod problem;
 mod request;
 mod request_id;
+mod site;
 
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
@@ -28,7 +30,7 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-use crate::endpoints::Endpoints;
+pub use site::Site;
 
 /// After a failed `accept`, for instance because no file descriptor is left: long enough for
 /// some to be closed, short enough not to be noticed.
@@ -111,19 +113,19 @@ impl Default for Connections {
 }
 
 /// A bound listener.
-pub struct Server {
+pub struct Server<S> {
     listener: TcpListener,
     address: SocketAddr,
-    endpoints: Arc<Endpoints>,
+    site: Arc<S>,
     connections: Connections,
     limits: Limits,
 }
 
-impl Server {
+impl<S: Site> Server<S> {
     /// Binds; port 0 takes a free one. Nothing is accepted before [`Server::serve`].
     pub async fn bind(
         address: impl ToSocketAddrs,
-        endpoints: Arc<Endpoints>,
+        site: Arc<S>,
         connections: Connections,
         limits: Limits,
     ) -> io::Result<Self> {
@@ -131,7 +133,7 @@ impl Server {
         Ok(Self {
             address: listener.local_addr()?,
             listener,
-            endpoints,
+            site,
             connections,
             limits,
         })
@@ -152,7 +154,7 @@ impl Server {
         }
         drop(self.listener);
         drop(stopped);
-        self.endpoints.stop();
+        self.site.stop();
         stopping.send_replace(true);
         if timeout(self.limits.grace, self.connections.none_open())
             .await
@@ -175,7 +177,7 @@ impl Server {
                     quick(&stream);
                     let connection = connection::Connection {
                         client,
-                        endpoints: self.endpoints.clone(),
+                        site: self.site.clone(),
                         limits: limits.clone(),
                         stopped: stopped.clone(),
                         place,

@@ -2,6 +2,7 @@
 //!
 //! The modules in flow order:
 //! HTTP → endpoint component → service → executor → phase plugin → store → events.
+//! Endpoint components that run elsewhere come in by the engine API.
 //!
 //! **Invariant:** `workflow` does no I/O; the same events give the same execution.
 //! **Invariant:** `events` tells nobody what `store` has not committed.
@@ -14,6 +15,7 @@ pub mod app;
 pub mod http;
 
 pub mod endpoints;
+pub mod engine_api;
 
 pub mod access;
 pub mod contract;

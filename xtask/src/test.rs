@@ -22,6 +22,21 @@ const KILLS: u32 = 8;
 /// Tells the tests through HTTP which database to run on; without it, `SQLite`.
 const DATABASE_VARIABLE: &str = "PHASEWRIGHT_TEST_DATABASE";
 
+/// Tells them by which door to come in: through endpoints that run elsewhere; without it, straight to
+/// the host.
+const DOOR_VARIABLE: &str = "PHASEWRIGHT_TEST_DOOR";
+
+/// What the edge cannot show: a host with an engine API knows everybody by name, and these are about one
+/// that knows nobody, or take the token of the edge away.
+const NOT_AT_EDGE: [&str; 6] = [
+    "access::reviewers::a_host_that_knows_nobody_lets_nobody_decide_what_is_for_some",
+    "access::tokens_come_and_go_without_a_restart",
+    "checkpoints::approving_lets_the_output_count",
+    "checkpoints::of_many_who_decide_one_wins",
+    "openapi::examples::every_example_gives_what_it_says",
+    "pauses::a_paused_execution_begins_nothing_until_it_is_resumed",
+];
+
 /// What is verified for how many minutes: two together, because this runs often; a long run is for
 /// who changes what it is about.
 const VERIFIED: [(&str, Database, f64); 2] = [
@@ -56,6 +71,17 @@ pub fn command(workspace: &Workspace, arguments: Arguments) -> Result<ExitCode> 
         cargo
             .args(["test", "--release", "--no-fail-fast", "--test", "api"])
             .env(DATABASE_VARIABLE, "postgres");
+        if let Some(cluster) = &cluster {
+            cargo.env(SHARED_URL_VARIABLE, cluster.url("postgres"));
+        }
+        count_tests(&mut cargo)
+    });
+    steps.take("HTTP at the edge", || {
+        let mut cargo = cargo(workspace);
+        cargo
+            .args(["test", "--release", "--no-fail-fast", "--test", "api", "--"])
+            .args(NOT_AT_EDGE.iter().flat_map(|name| ["--skip", *name]))
+            .env(DOOR_VARIABLE, "edge");
         if let Some(cluster) = &cluster {
             cargo.env(SHARED_URL_VARIABLE, cluster.url("postgres"));
         }

@@ -157,6 +157,7 @@ fn caller() -> Caller {
         authorization: None,
         address: "local".to_owned(),
         traceparent: None,
+        request_id: None,
     }
 }
 

@@ -9,8 +9,9 @@ use std::{
     time::Duration,
 };
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use clap::Args;
+use futures::FutureExt;
 use tokio::{
     signal::unix::{SignalKind, signal},
     task::JoinHandle,
@@ -23,8 +24,9 @@ use crate::{
     app::{App, Config},
     contract::Engine,
     endpoints::{self, Endpoints, Manifest},
+    engine_api::{BODY_BYTES_MAX, EngineApi},
     executor::Hosting,
-    http::{self, Server},
+    http::{self, Connections, Server},
     store::Keep,
 };
 
@@ -35,6 +37,14 @@ pub(super) struct Serve {
     listen: String,
     #[command(flatten)]
     database: DatabaseArgs,
+    /// Address to serve the engine API on, for endpoints that run elsewhere; needs --tokens
+    #[arg(
+        long,
+        value_name = "ADDRESS",
+        env = "PHASEWRIGHT_ENGINE_LISTEN",
+        requires = "tokens"
+    )]
+    engine_listen: Option<String>,
     /// Spin manifest with the endpoint components
     #[arg(long, value_name = "FILE", default_value = "spin.toml")]
     app: PathBuf,
@@ -106,13 +116,26 @@ impl Serve {
         )
         .await;
         let server = server.with_context(|| format!("failed to listen on {}", self.listen))?;
+        let engine_api = match &self.engine_listen {
+            Some(address) => Some(bind_engine_api(address, app.service.clone(), &access).await?),
+            None => None,
+        };
         let tokens = watch(access, server.address());
         // Only now, when nothing can fail any more: what is begun is better not interrupted at once.
         app.recover();
-        // The one line on standard output; whoever started this process waits for it.
+        // All there is on standard output; whoever started this process waits for the last line.
+        if let Some(engine_api) = &engine_api {
+            println!("engine API on http://{}", engine_api.address());
+        }
         println!("listening on http://{}", server.address());
         std::io::stdout().flush()?;
-        server.serve(stop_signal()?).await;
+        let stop = stop_signal()?.boxed().shared();
+        let engine_api = async {
+            if let Some(engine_api) = engine_api {
+                engine_api.serve(stop.clone()).await;
+            }
+        };
+        tokio::join!(server.serve(stop.clone()), engine_api);
         info!("stopping");
         if let Some(tokens) = tokens {
             tokens.abort();
@@ -129,6 +152,23 @@ fn access(tokens: Option<&Path>) -> Result<Access> {
     let tokens = Tokens::open(file).context("failed to read the tokens")?;
     info!(identities = tokens.count(), "calls need bearer tokens");
     Ok(Access::Tokens(Arc::new(tokens)))
+}
+
+async fn bind_engine_api(
+    address: &str,
+    engine: Arc<dyn Engine>,
+    access: &Access,
+) -> Result<Server<EngineApi>> {
+    let Access::Tokens(tokens) = access else {
+        bail!("--engine-listen needs --tokens: nobody calls the engine without one");
+    };
+    let limits = http::Limits {
+        body_bytes: BODY_BYTES_MAX,
+        ..http::Limits::default()
+    };
+    let site = Arc::new(EngineApi::new(engine, tokens.clone()));
+    let server = Server::bind(address, site, Connections::default(), limits).await;
+    server.with_context(|| format!("failed to listen on {address} for the engine API"))
 }
 
 /// Sees to it that changes of the file count; says so when nobody needs a token.

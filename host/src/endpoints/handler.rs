@@ -26,7 +26,7 @@ use wasmtime_wasi_http::{
     },
 };
 
-use super::{Limits, instance::State, interest::Asked};
+use super::{Limits, grants::Grants, instance::State, interest::Asked};
 use crate::{contract::Engine, wasm::Wasm};
 
 /// After the time limit of a request has passed, how long its instance has to let go of it.
@@ -39,6 +39,7 @@ pub(super) struct Handler {
     pub(super) pre: ProxyPre<State>,
     pub(super) wasm: Arc<Wasm>,
     pub(super) engine: Arc<dyn Engine>,
+    pub(super) grants: Arc<Grants>,
     pub(super) stopping: watch::Receiver<bool>,
     pub(super) instances: Arc<Semaphore>,
     pub(super) limits: Limits,
@@ -60,6 +61,7 @@ impl HandlerState for Handler {
         let worker = Arc::new(Worker::default());
         let mut store = self.wasm.store(State::new(
             self.engine.clone(),
+            self.grants.clone(),
             self.stopping.clone(),
             worker.clone(),
             self.limits.memory_bytes,

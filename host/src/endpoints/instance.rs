@@ -25,7 +25,10 @@ use wasmtime_wasi_http::{
     WasiHttpView, handler::ProxyPre, p3,
 };
 
-use super::handler::Worker;
+use super::{
+    grants::{self, Grants},
+    handler::Worker,
+};
 use crate::{
     contract::{Engine, bindings},
     wasm::Ticking,
@@ -45,6 +48,7 @@ pub(super) struct State {
     handles: ResourceTable,
     pub(super) memory: MemoryLimit,
     pub(super) engine: Arc<dyn Engine>,
+    pub(super) grants: Arc<Grants>,
     pub(super) stopping: watch::Receiver<bool>,
     pub(super) worker: Arc<Worker>,
     pub(super) last_words: LastWords,
@@ -59,6 +63,7 @@ pub(super) fn linker(engine: &wasmtime::Engine) -> wasmtime::Result<Linker<State
     wasmtime_wasi::p3::add_to_linker(&mut linker)?;
     p3::add_to_linker(&mut linker)?;
     bindings::Endpoint::add_to_linker::<_, HasSelf<State>>(&mut linker, |state| state)?;
+    grants::bindings::Platform::add_to_linker::<_, HasSelf<State>>(&mut linker, |state| state)?;
     Ok(linker)
 }
 
@@ -74,6 +79,7 @@ pub(super) fn link(
 impl State {
     pub(super) fn new(
         engine: Arc<dyn Engine>,
+        grants: Arc<Grants>,
         stopping: watch::Receiver<bool>,
         worker: Arc<Worker>,
         memory_bytes: usize,
@@ -83,6 +89,7 @@ impl State {
         let last_words = LastWords::default();
         let wasi = WasiCtx::builder()
             .stderr(last_words.clone())
+            .envs(&grants.environment)
             .allow_tcp(false)
             .allow_udp(false)
             .build();
@@ -98,6 +105,7 @@ impl State {
                 max: memory_bytes,
             },
             engine,
+            grants,
             stopping,
             worker,
             last_words,

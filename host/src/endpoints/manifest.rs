@@ -2,7 +2,15 @@
 //! both this host and Spin serve.
 //!
 //! **Invariant:** nothing in the file is passed over in silence. What this host does
-//! not support yet is refused by name, as is anything misspelt.
+//! not support is refused by name, as is anything misspelt.
+//!
+//! One thing is passed over with a reason: what stands in for the engine elsewhere, and what is
+//! granted to it. Here the engine itself satisfies the import.
+
+mod dependency;
+mod variables;
+
+pub use variables::{Template, Variables};
 
 use std::{
     collections::BTreeMap,
@@ -14,6 +22,7 @@ use serde::Deserialize;
 use thiserror::Error;
 
 use super::routes::{Route, RouteError, Routes};
+use dependency::Dependency;
 
 /// An application as the host serves it.
 #[derive(Debug)]
@@ -22,6 +31,8 @@ pub struct Manifest {
     pub name: String,
     /// Its semantic version.
     pub version: String,
+    /// What templates may refer to.
+    pub variables: Variables,
     /// The components that a route leads to, by name.
     pub components: BTreeMap<String, Source>,
     /// Which component answers which path.
@@ -29,12 +40,19 @@ pub struct Manifest {
 }
 
 /// Where a component's binary is.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug)]
 pub struct Source {
     /// The `.wasm` file, found from the folder of the manifest.
     pub path: PathBuf,
     /// For people.
     pub description: Option<String>,
+    /// Its variables.
+    pub variables: BTreeMap<String, Template>,
+    /// Its environment.
+    pub environment: BTreeMap<String, String>,
+    /// What stands in for the engine elsewhere, by what it satisfies: `phasewright:workflow@…` by
+    /// the name of a component or the path of a file.
+    pub dependencies: BTreeMap<String, String>,
 }
 
 /// Why a manifest cannot be served. Reads after "failed to load the application: ".
@@ -108,6 +126,8 @@ fn line_of(text: &str, offset: usize) -> usize {
 struct Document {
     spin_manifest_version: toml::Value,
     application: Application,
+    #[serde(default)]
+    variables: Variables,
     trigger: Triggers,
     component: BTreeMap<String, Component>,
 }
@@ -141,6 +161,16 @@ struct HttpTrigger {
 struct Component {
     source: PathBuf,
     description: Option<String>,
+    #[serde(default)]
+    variables: BTreeMap<String, String>,
+    #[serde(default)]
+    environment: BTreeMap<String, String>,
+    #[serde(default)]
+    allowed_outbound_hosts: Vec<String>,
+    #[serde(rename = "dependencies_inherit_configuration")]
+    inherits: Option<bool>,
+    #[serde(default)]
+    dependencies: BTreeMap<String, Dependency>,
     #[serde(rename = "build")]
     _build: Option<Build>,
 }
@@ -194,32 +224,78 @@ impl Document {
                 .add(route, trigger.component)
                 .map_err(|error: RouteError| complaint(key("route"), error.to_string()))?;
         }
+        self.variables.check()?;
+        dependency::check(&self.component)?;
         let mut components = BTreeMap::new();
+        let stand_ins = dependency::stand_ins(&self.component);
         for (name, component) in self.component {
             if !routes.targets().any(|target| *target == name) {
+                if stand_ins.contains(&name) {
+                    component.check(&name, &self.variables, root)?;
+                    continue;
+                }
                 return Err(complaint(
                     format!("component.{name}"),
                     "no trigger.http leads to it",
                 ));
             }
-            if component.source.as_os_str().is_empty() {
-                return Err(complaint(
-                    format!("component.{name}.source"),
-                    "must be the path of a .wasm file",
-                ));
-            }
-            let source = Source {
-                path: root.join(component.source),
-                description: component.description,
-            };
+            let source = component.check(&name, &self.variables, root)?;
             components.insert(name, source);
         }
         Ok(Manifest {
             name,
             version,
+            variables: self.variables,
             components,
             routes,
         })
+    }
+}
+
+impl Component {
+    fn check(self, name: &str, known: &Variables, root: &Path) -> Result<Source, Complaint> {
+        let key = |field: &str| format!("component.{name}.{field}");
+        if self.source.as_os_str().is_empty() {
+            return Err(complaint(key("source"), "must be the path of a .wasm file"));
+        }
+        let mut variables = BTreeMap::new();
+        for (variable, text) in self.variables {
+            variables::check_name(&variable).map_err(|why| complaint(key("variables"), why))?;
+            let template = known.template(&text);
+            let template =
+                template.map_err(|why| complaint(key(&format!("variables.{variable}")), why))?;
+            variables.insert(variable, template);
+        }
+        let hosts = || key("allowed_outbound_hosts");
+        for host in &self.allowed_outbound_hosts {
+            known
+                .template(host)
+                .map_err(|why| complaint(hosts(), why))?;
+        }
+        if !self.allowed_outbound_hosts.is_empty() && self.dependencies.is_empty() {
+            return Err(complaint(
+                hosts(),
+                "endpoints call nobody here; it is for a dependency that stands in for the engine \
+                 elsewhere",
+            ));
+        }
+        let dependencies = self.dependencies.into_iter();
+        Ok(Source {
+            path: root.join(self.source),
+            description: self.description,
+            variables,
+            environment: self.environment,
+            dependencies: dependencies
+                .map(|(name, dependency)| (name, dependency.target()))
+                .collect(),
+        })
+    }
+
+    /// Whether it has something that a dependency gets from who depends on it.
+    fn is_granted(&self) -> bool {
+        !self.variables.is_empty()
+            || !self.environment.is_empty()
+            || !self.allowed_outbound_hosts.is_empty()
     }
 }
 

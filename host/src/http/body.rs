@@ -17,21 +17,19 @@ use hyper::body::Incoming;
 use tokio::time::{Sleep, sleep};
 use wasmtime_wasi_http::Error;
 
-use crate::endpoints::Awaited;
-
-/// What is sent to the client: the component's body or the host's own words.
-pub(super) enum ResponseBody {
-    Endpoint(Awaited),
+/// What is sent to the client: the site's body or the host's own words.
+pub(super) enum ResponseBody<B> {
+    Site(B),
     Host(Full<Bytes>),
 }
 
-impl From<Bytes> for ResponseBody {
+impl<B> From<Bytes> for ResponseBody<B> {
     fn from(bytes: Bytes) -> Self {
         Self::Host(Full::new(bytes))
     }
 }
 
-impl Body for ResponseBody {
+impl<B: Body<Data = Bytes, Error = Error> + Unpin> Body for ResponseBody<B> {
     type Data = Bytes;
     type Error = Error;
 
@@ -40,7 +38,7 @@ impl Body for ResponseBody {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
         match self.get_mut() {
-            Self::Endpoint(body) => Pin::new(body).poll_frame(cx),
+            Self::Site(body) => Pin::new(body).poll_frame(cx),
             Self::Host(body) => {
                 let frame = Pin::new(body).poll_frame(cx);
                 frame.map(|frame| frame.map(|frame| frame.map_err(|never| match never {})))
@@ -50,14 +48,14 @@ impl Body for ResponseBody {
 
     fn is_end_stream(&self) -> bool {
         match self {
-            Self::Endpoint(body) => body.is_end_stream(),
+            Self::Site(body) => body.is_end_stream(),
             Self::Host(body) => body.is_end_stream(),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match self {
-            Self::Endpoint(body) => body.size_hint(),
+            Self::Site(body) => body.size_hint(),
             Self::Host(body) => body.size_hint(),
         }
     }

@@ -10,12 +10,11 @@ use tokio::{
     sync::{OwnedSemaphorePermit, watch},
 };
 
-use super::{Limits, request::Exchange};
-use crate::endpoints::Endpoints;
+use super::{Limits, request::Exchange, site::Site};
 
-pub(super) struct Connection {
+pub(super) struct Connection<S> {
     pub(super) client: SocketAddr,
-    pub(super) endpoints: Arc<Endpoints>,
+    pub(super) site: Arc<S>,
     pub(super) limits: Arc<Limits>,
     /// True when the host stops; gone when the time for that is up.
     pub(super) stopped: watch::Receiver<bool>,
@@ -23,11 +22,11 @@ pub(super) struct Connection {
     pub(super) place: Option<OwnedSemaphorePermit>,
 }
 
-impl Connection {
+impl<S: Site> Connection<S> {
     pub(super) async fn serve(self, stream: TcpStream) {
         let Self {
             client,
-            endpoints,
+            site,
             limits,
             mut stopped,
             place: _place,
@@ -36,7 +35,7 @@ impl Connection {
             // An address is always a valid header value.
             client: HeaderValue::try_from(client.to_string())
                 .unwrap_or(HeaderValue::from_static("")),
-            endpoints,
+            site,
             limits: *limits,
         };
         let service = service_fn(|request: Request<Incoming>| async {

@@ -16,8 +16,9 @@ use super::{
     path,
     problem::Problem,
     request_id,
+    site::Site,
 };
-use crate::endpoints::{Endpoint, Endpoints, Failure};
+use crate::endpoints::Failure;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -28,15 +29,18 @@ const CLIENT_ADDRESS: HeaderName = HeaderName::from_static("spin-client-addr");
 const RESERVED_PREFIX: &str = "spin-";
 
 /// What all requests of one connection have in common.
-pub(super) struct Exchange {
+pub(super) struct Exchange<S> {
     pub(super) client: HeaderValue,
-    pub(super) endpoints: Arc<Endpoints>,
+    pub(super) site: Arc<S>,
     pub(super) limits: Limits,
 }
 
-impl Exchange {
+impl<S: Site> Exchange<S> {
     /// Always answers. Dropping the future lets the component go.
-    pub(super) async fn answer(&self, mut request: Request<Incoming>) -> Response<ResponseBody> {
+    pub(super) async fn answer(
+        &self,
+        mut request: Request<Incoming>,
+    ) -> Response<ResponseBody<S::Body>> {
         let given = request.headers_mut().remove(REQUEST_ID);
         let id = request_id::take_over_or_make(given);
         let mut response = match self.endpoint(&request) {
@@ -48,10 +52,10 @@ impl Exchange {
         response
     }
 
-    fn endpoint(&self, request: &Request<Incoming>) -> Result<&Arc<Endpoint>, Problem> {
+    fn endpoint(&self, request: &Request<Incoming>) -> Result<S::Endpoint, Problem> {
         let path = request.uri().path();
         path::check(path).map_err(Problem::Path)?;
-        let endpoint = self.endpoints.find(path).ok_or(Problem::NotFound)?;
+        let endpoint = self.site.find(path).ok_or(Problem::NotFound)?;
         // A length that is told can be refused before a byte of the body has come.
         if request.body().size_hint().lower() > self.limits.body_bytes {
             return Err(Problem::BodyTooLarge(self.limits.body_bytes));
@@ -61,15 +65,16 @@ impl Exchange {
 
     async fn ask(
         &self,
-        endpoint: &Endpoint,
+        endpoint: S::Endpoint,
         request: Request<Incoming>,
         id: &HeaderValue,
-    ) -> Result<Response<ResponseBody>, Problem> {
+    ) -> Result<Response<ResponseBody<S::Body>>, Problem> {
         let (mut head, body) = request.into_parts();
         self.set_headers(&mut head.headers, id);
         head.uri = origin_form(head.uri);
         let (body, verdict) = self.limited(body);
-        let answer = endpoint.handle(Request::from_parts(head, body)).await;
+        let request = Request::from_parts(head, body);
+        let answer = self.site.handle(endpoint, request).await;
         // Whatever the component made of a body that broke off, this is why.
         match verdict.and_then(|verdict| verdict.cut()) {
             Some(Cut::TooLarge) => return Err(Problem::BodyTooLarge(self.limits.body_bytes)),
@@ -79,7 +84,7 @@ impl Exchange {
             None => {}
         }
         match answer {
-            Ok(response) => Ok(response.map(ResponseBody::Endpoint)),
+            Ok(response) => Ok(response.map(ResponseBody::Site)),
             Err(Failure::Failed) => Err(Problem::Failed),
             Err(Failure::TimedOut) => Err(Problem::TimedOut),
             Err(Failure::Overloaded) => Err(Problem::Overloaded),

@@ -10,7 +10,9 @@ use std::{
     time::{Duration, Instant},
 };
 
+use phasewright::{endpoints::Manifest, workflow::Digest};
 use phasewright_test_postgres::Database;
+use phasewright_tests::edge::{self, Edge, Variables};
 use tempfile::TempDir;
 
 use crate::api::Api;
@@ -48,6 +50,17 @@ if [ -n "$SCRATCH" ]; then rm -rf "$SCRATCH"; fi
 
 /// Which database the tests run on: `sqlite`, the default, or `postgres`.
 const DATABASE: &str = "PHASEWRIGHT_TEST_DATABASE";
+
+/// By which door the tests come in: `edge`, through endpoints that run elsewhere, or by default
+/// straight to the host.
+const DOOR: &str = "PHASEWRIGHT_TEST_DOOR";
+
+/// What the endpoints at the edge show to hosts.
+const EDGE_TOKEN: &str = "edge";
+
+/// What the tests show there, since a host with an engine API knows everybody by a token: it is good for
+/// everything.
+const OUR_TOKEN: &str = "tests";
 
 /// A database with a folder, on which one host after another can run; on PostgreSQL also
 /// several at a time.
@@ -205,6 +218,7 @@ fn launch(folder: &Path, database: &str, options: &[&str], is_scratch: bool) -> 
         .current_dir(root())
         .env_remove("DATABASE_URL")
         .env_remove("PHASEWRIGHT_TOKENS")
+        .env_remove("PHASEWRIGHT_ENGINE_LISTEN")
         .env(
             "SCRATCH",
             if is_scratch {
@@ -216,14 +230,24 @@ fn launch(folder: &Path, database: &str, options: &[&str], is_scratch: bool) -> 
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(log);
+    let at_edge = env::var(DOOR).is_ok_and(|door| door == "edge");
+    let own_tokens = at_edge && !options.contains(&"--tokens");
+    if at_edge {
+        let file = tokens(folder, options);
+        command.args(["--engine-listen", "127.0.0.1:0"]);
+        if own_tokens {
+            command.arg("--tokens").arg(file);
+        }
+    }
     let mut guard = command.spawn().unwrap();
     let input = guard.stdin.take();
     let output = guard.stdout.take().unwrap();
     let started = Instant::now();
     let mut lines = BufReader::new(output).lines().map_while(Result::ok);
     // Said by the guard and by the host, in whatever order.
-    let (mut pid, mut address) = (None, None);
+    let (mut pid, mut address, mut engine) = (None, None, None);
     for line in &mut lines {
+        engine = engine.or_else(|| line.strip_prefix("engine API on ").map(str::to_owned));
         pid = pid.or_else(|| line.strip_prefix("pid ").map(str::to_owned));
         address = address.or_else(|| line.strip_prefix("listening on http://").map(str::to_owned));
         if pid.is_some() && address.is_some() {
@@ -237,7 +261,10 @@ fn launch(folder: &Path, database: &str, options: &[&str], is_scratch: bool) -> 
             started.elapsed()
         );
     };
-    let address: SocketAddr = address.trim_end_matches('/').parse().unwrap();
+    let address: SocketAddr = match engine {
+        Some(engine) => at_the_edge_of(engine),
+        None => address.trim_end_matches('/').parse().unwrap(),
+    };
     Host {
         guard,
         pid,
@@ -245,9 +272,41 @@ fn launch(folder: &Path, database: &str, options: &[&str], is_scratch: bool) -> 
         api: Api {
             address,
             patience: Duration::from_mins(1),
-            token: None,
+            token: own_tokens.then_some(OUR_TOKEN),
         },
     }
+}
+
+/// The file of tokens that a host is to have: the one that it is told, with one for the edge.
+fn tokens(folder: &Path, options: &[&str]) -> PathBuf {
+    let entry = |token: &str, scopes: &str| {
+        let digest = Digest::of(token.as_bytes());
+        format!("[[token]]\nname = \"{token}\"\nsha256 = \"{digest}\"\nscopes = [{scopes}]\n")
+    };
+    let edge = entry(EDGE_TOKEN, "\"engine\"");
+    let mut options = options.iter().skip_while(|option| **option != "--tokens");
+    let Some(file) = options.nth(1).map(PathBuf::from) else {
+        let ours = "\"read\", \"start\", \"control\", \"review\", \"define\"";
+        let file = folder.join("edge.toml");
+        fs::write(&file, edge + &entry(OUR_TOKEN, ours)).unwrap();
+        return file;
+    };
+    let known = fs::read_to_string(&file).unwrap();
+    if !known.contains(&edge) {
+        fs::write(&file, known + "\n" + &edge).unwrap();
+    }
+    file
+}
+
+/// Endpoints elsewhere that ask this engine.
+fn at_the_edge_of(engine: String) -> SocketAddr {
+    let manifest = Manifest::read(&root().join("spin.toml")).unwrap();
+    let link = built_for_all("wasm32-wasip2/wasm/engine_link.wasm");
+    let variables = Variables::from([
+        ("engine_url", engine),
+        ("engine_token", EDGE_TOKEN.to_owned()),
+    ]);
+    edge::serve(Edge::new(manifest, &link, variables).unwrap()).unwrap()
 }
 
 /// Where the workspace is.

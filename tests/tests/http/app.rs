@@ -71,8 +71,14 @@ pub fn manifest() -> Result<Manifest> {
         component = \"misbehave\"
         [component.misbehave]
         source = \"{}/misbehaving_endpoint.wasm\"
+        variables = {{ greeting = \"{{{{ greeting }}}} you\" }}
+        environment = {{ GREETING = \"there\" }}
         ",
         folder.display()
+    );
+    let text = text.replace(
+        "[variables]",
+        "[variables]\ngreeting = { default = \"hello\" }",
     );
     Ok(Manifest::parse(&text, &shipped)?)
 }

@@ -86,6 +86,8 @@ async fn nothing_of_the_outside_is_there() -> Result<()> {
     let app = App::start(Options::default()).await?;
     let mut client = app.client().await?;
     assert_eq!(client.get("/misbehave/look-around").await?.body, "0");
+    let granted = client.get("/misbehave/granted").await?.body;
+    assert_eq!(granted, "hello you there false");
     let reply = client.get("/misbehave/outbound").await?;
     assert_eq!(reply.body, "refused: ErrorCode::HttpRequestDenied");
     Ok(())

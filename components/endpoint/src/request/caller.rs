@@ -10,7 +10,8 @@ use crate::{Problem, bindings::types::Caller};
 /// Set by whoever runs the component (Spin, or the native host): address and port of the client.
 const CLIENT_ADDRESS: &str = "spin-client-addr";
 
-/// The caller as the engine wants to know them: credential, address without port, trace.
+/// The caller as the engine wants to know them: credential, address without port, trace and
+/// request id.
 ///
 /// # Errors
 ///
@@ -20,11 +21,14 @@ pub fn caller(headers: &HeaderMap) -> Result<Caller, Problem> {
         authorization: single(headers, &header::AUTHORIZATION)?.map(str::to_owned),
         address: address(headers),
         // A trace context that cannot be read is left out, as its specification asks.
-        traceparent: headers
-            .get("traceparent")
-            .and_then(|value| value.to_str().ok())
-            .map(str::to_owned),
+        traceparent: readable(headers, "traceparent"),
+        request_id: readable(headers, "x-request-id"),
     })
+}
+
+fn readable(headers: &HeaderMap, name: &str) -> Option<String> {
+    let value = headers.get(name)?.to_str().ok()?;
+    Some(value.to_owned())
 }
 
 /// The client's address without its port, which differs from connection to connection and would
@@ -59,6 +63,7 @@ mod tests {
                         "traceparent",
                         "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
                     ),
+                    ("x-request-id", "r-1"),
                 ],
             )
             .headers,
@@ -67,6 +72,7 @@ mod tests {
         assert_eq!(caller.authorization.as_deref(), Some("Bearer abc"));
         assert_eq!(caller.address, "2001:db8::1");
         assert!(caller.traceparent.unwrap().starts_with("00-0af7"));
+        assert_eq!(caller.request_id.as_deref(), Some("r-1"));
     }
 
     #[test]

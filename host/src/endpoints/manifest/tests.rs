@@ -75,7 +75,11 @@ fn refuses_what_it_does_not_support() {
         ("version = \"0.1.0\"\n", "", &["missing field `version`"]),
         ("authors = [\"someone\"]", "license = \"MIT\"", &["`license`", "`authors`"]),
         ("authors = [\"someone\"]", "[application.trigger.http]\nbase = \"/\"", &["`trigger`"]),
-        ("[component.status]", "[variables]\nkey = { default = \"\" }\n[component.status]", &["`variables`", "`component`"]),
+        ("[component.status]", "[variables]\nkey = { value = \"\" }\n[component.status]", &["`value`", "`default`"]),
+        ("[component.status]", "[variables]\nkey = { secret = true }\n[component.status]", &["variables.key", "`default` or `required = true`"]),
+        ("[component.status]", "[variables]\nkey = { default = \"\", required = true }\n[component.status]", &["variables.key", "either"]),
+        ("[component.status]", "[variables]\nKey = { default = \"\" }\n[component.status]", &["variables.Key", "lower-case"]),
+        ("[component.status]", "[variables]\nkey_2 = { default = \"\" }\n[component.status]", &["variables.key_2", "beginning with a letter"]),
         ("[component.status]", "[[trigger.redis]]\nchannel = \"a\"\n[component.status]", &["`redis`", "`http`"]),
         ("[component.status]", "[component.status.build]\nrun = \"x\"\n[component.status]", &["spin.toml", "`run`", "`command`"]),
         ("command = \"cargo build\"", "command = 3", &["command or a list of commands"]),
@@ -92,15 +96,16 @@ fn refuses_what_it_does_not_support() {
         ("source = \"/opt/status.wasm\"", "", &["missing field `source`"]),
         ("source = \"/opt/status.wasm\"", "source = \"\"", &["component.status.source", ".wasm"]),
         ("source = \"/opt/status.wasm\"", "source = { url = \"https://x\", digest = \"y\" }", &["spin.toml:28", "string"]),
-        ("\"Probes\"", "\"Probes\"\nfiles = [\"a\"]", &["spin.toml:21", "`files`", "`source`, `description`, `build`"]),
-        ("\"Probes\"", "\"Probes\"\nallowed_outbound_hosts = []", &["`allowed_outbound_hosts`", "`source`"]),
+        ("\"Probes\"", "\"Probes\"\nfiles = [\"a\"]", &["spin.toml:21", "`files`", "`source`, `description`"]),
+        ("\"Probes\"", "\"Probes\"\nallowed_outbound_hosts = [\"http://a\"]", &["component.health.allowed_outbound_hosts", "call nobody here"]),
         ("\"Probes\"", "\"Probes\"\nkey_value_stores = [\"default\"]", &["`key_value_stores`"]),
         ("\"Probes\"", "\"Probes\"\nsqlite_databases = [\"default\"]", &["`sqlite_databases`"]),
         ("\"Probes\"", "\"Probes\"\nai_models = [\"llama\"]", &["`ai_models`"]),
-        ("\"Probes\"", "\"Probes\"\nenvironment = { A = \"b\" }", &["`environment`"]),
-        ("\"Probes\"", "\"Probes\"\nvariables = { a = \"b\" }", &["`variables`"]),
-        ("\"Probes\"", "\"Probes\"\ndependencies = { \"a:b/c\" = \"1.0\" }", &["`dependencies`"]),
-        ("\"Probes\"", "\"Probes\"\ndependencies_inherit_configuration = true", &["`dependencies_inherit_configuration`"]),
+        ("\"Probes\"", "\"Probes\"\nenvironment = { A = 3 }", &["spin.toml:21", "integer", "string"]),
+        ("\"Probes\"", "\"Probes\"\nvariables = { A = \"b\" }", &["component.health.variables", "lower-case"]),
+        ("\"Probes\"", "\"Probes\"\nvariables = { a = \"{{ b }}\" }", &["component.health.variables.a", "no variable `b`"]),
+        ("\"Probes\"", "\"Probes\"\ndependencies = { \"a:b/c\" = \"1.0\" }", &["component` or `path"]),
+        ("\"Probes\"", "\"Probes\"\ndependencies_inherit_configuration = true", &["component.health.dependencies_inherit_configuration", "no dependencies"]),
         ("\"Probes\"", "\"Probes\"\nexclude_files = []", &["`exclude_files`"]),
         ("\"Probes\"", "\"Probes\"\ntool = {}", &["`tool`"]),
         ("\"Probes\"", "\"Probes\"\nsource = \"twice\"", &["spin.toml:21", "duplicate key"]),
@@ -124,4 +129,105 @@ fn refuses_a_file_without_components() {
     let text = "spin_manifest_version = 2\n[application]\nname = \"a\"\nversion = \"1\"\n";
     let error = Manifest::parse(text, Path::new("spin.toml")).unwrap_err();
     assert!(error.to_string().contains("missing field `trigger`"));
+}
+
+/// What Spin needs and this host passes over.
+const LINKED: &str = r#"
+spin_manifest_version = 2
+
+[application]
+name = "phasewright"
+version = "0.1.0"
+
+[variables]
+engine_url = { default = "http://a", description = "the engine" }
+engine_token = { required = true, secret = true }
+
+[[trigger.http]]
+route = "/health/..."
+component = "health"
+
+[component.health]
+source = "health.wasm"
+allowed_outbound_hosts = ["{{ engine_url }}", "http://b"]
+dependencies_inherit_configuration = true
+variables = { engine_url = "{{engine_url}},http://b", engine_token = "{{ engine_token }}" }
+
+[component.health.dependencies]
+"phasewright:workflow@0.1.0" = { component = "link", inherit_configuration = ["variables"] }
+
+[component.link]
+source = "link.wasm"
+"#;
+
+#[test]
+fn passes_over_what_stands_in_for_the_engine() {
+    let manifest = Manifest::parse(LINKED, Path::new("spin.toml")).unwrap();
+    assert_eq!(manifest.components.len(), 1);
+    let dependencies = &manifest.components["health"].dependencies;
+    assert_eq!(dependencies["phasewright:workflow@0.1.0"], "link");
+    for (what, by) in [
+        ("workflow@0.1.0", "workflow/health@0.1.0"),
+        ("workflow@0.1.0", "workflow"),
+        ("component = \"link\", inherit", "path = \"x\", inherit"),
+        ("[\"variables\"]", "true"),
+    ] {
+        let text = LINKED.replacen(what, by, 1);
+        // Without the component that nothing needs any more.
+        let text = if by.contains("path") {
+            text.replace("[component.link]\nsource = \"link.wasm\"\n", "")
+        } else {
+            text
+        };
+        assert!(
+            Manifest::parse(&text, Path::new("spin.toml")).is_ok(),
+            "{by}"
+        );
+    }
+}
+
+#[test]
+fn refuses_what_stands_in_for_something_else() {
+    #[rustfmt::skip]
+    let cases: &[(&str, &str, &[&str])] = &[
+        ("phasewright:workflow@", "wasi:logging@", &["component.health.dependencies", "satisfies phasewright:workflow@0.1.0 itself"]),
+        ("workflow@0.1.0", "workflow@0.1.1", &["satisfies phasewright:workflow@0.1.0"]),
+        ("workflow@0.1.0", "workflows@0.1.0", &["satisfies phasewright:workflow@0.1.0"]),
+        ("component = \"link\"", "component = \"lynk\"", &["no component `lynk`", "health, link"]),
+        ("component = \"link\"", "component = \"link\", path = \"x\"", &["either `component` or `path`"]),
+        ("component = \"link\"", "component = \"link\", export = \"x\"", &["`export`"]),
+        ("component = \"link\"", "version = \"1\"", &["`version`"]),
+        ("[\"variables\"]", "3", &["true, false or a list"]),
+        ("\"link.wasm\"", "\"link.wasm\"\nallowed_outbound_hosts = [\"http://a\"]", &["component.link", "nothing of its own"]),
+        ("\"link.wasm\"", "\"\"", &["component.link.source"]),
+        ("{{engine_url}}", "{{engine}}", &["component.health.variables.engine_url", "no variable `engine`", "engine_token, engine_url"]),
+        ("{{engine_url}}", "{{engine_url", &["component.health.variables.engine_url", "not closed"]),
+        ("[\"{{ engine_url }}\"", "[\"{{ url }}\"", &["allowed_outbound_hosts", "no variable `url`"]),
+        ("{ engine_url = \"", "{ Url = \"", &["component.health.variables", "`Url`"]),
+    ];
+    for (what, by, says) in cases {
+        assert!(LINKED.contains(what), "{what} is not in the manifest");
+        let text = LINKED.replacen(what, by, 1);
+        let error = Manifest::parse(&text, Path::new("spin.toml"))
+            .expect_err(by)
+            .to_string();
+        for word in *says {
+            assert!(error.contains(word), "{by}\n{error}\ndoes not say {word}");
+        }
+    }
+}
+
+#[test]
+fn variables_have_values_from_the_environment_or_defaults() {
+    let manifest = Manifest::parse(LINKED, Path::new("spin.toml")).unwrap();
+    let templates = &manifest.components["health"].variables;
+    let token = |name: &str| (name == "SPIN_VARIABLE_ENGINE_TOKEN").then(|| "secret".to_owned());
+    let url = |name: &str| (name == "SPIN_VARIABLE_ENGINE_URL").then(|| "http://c".to_owned());
+    let fill = |name, env| manifest.variables.fill(&templates[name], env);
+    assert_eq!(fill("engine_url", &token).unwrap(), "http://a,http://b");
+    assert_eq!(fill("engine_url", &url).unwrap(), "http://c,http://b");
+    assert_eq!(fill("engine_token", &token).unwrap(), "secret");
+    let error = fill("engine_token", &url).unwrap_err();
+    assert!(error.contains("`engine_token`"), "{error}");
+    assert!(error.contains("SPIN_VARIABLE_ENGINE_TOKEN"), "{error}");
 }

@@ -15,8 +15,11 @@ use phasewright_endpoint::{
 };
 use spin_sdk::{
     http::{EmptyBody, Request, body::IncomingBodyExt, send},
-    http_service,
+    http_service, variables,
 };
+
+/// The only variable of the environment that the manifest gives it.
+const GREETING: &str = "GREETING";
 
 #[http_service]
 async fn handle(request: Request) -> Reply {
@@ -39,6 +42,7 @@ async fn handle(request: Request) -> Reply {
         "deaf" => text("I did not listen"),
         "outbound" => outbound().await,
         "look-around" => look_around(),
+        "granted" => granted().await,
         _ => text("nothing special"),
     }
 }
@@ -124,10 +128,18 @@ async fn outbound() -> Reply {
 }
 
 /// How many ways to the outside there are.
+/// What the manifest gives it.
+async fn granted() -> Reply {
+    let variable = variables::get("greeting").await.unwrap_or_default();
+    let other = variables::get("other").await.is_ok();
+    let environment = std::env::var(GREETING).unwrap_or_default();
+    text(format!("{variable} {environment} {other}"))
+}
+
 fn look_around() -> Reply {
     let ways = [
         std::env::args().next().is_some(),
-        std::env::vars().next().is_some(),
+        std::env::vars().any(|(name, _)| name != GREETING),
         std::fs::read_dir("/").is_ok(),
         std::fs::read_dir(".").is_ok(),
         std::fs::write("/tmp/file", "x").is_ok(),

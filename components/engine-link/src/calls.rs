@@ -1,0 +1,122 @@
+//! Every function of the workflow interface. A function that is missing here does not compile.
+//!
+//! A row ends with how it is answered, and how often it may be sent. A call that a host may have begun
+//! goes to another host only when doing it twice is the same as doing it once; [`ONCE`] is for the
+//! rest. One that reached no host at all goes to the next one in any case.
+
+use serde::Serialize;
+use spin_sdk::wit_bindgen::StreamReader;
+
+use crate::{
+    answer::{events, file, value},
+    bindings::{
+        artifacts::{self, Artifact},
+        catalog::{self, Phase},
+        checkpoints::{self, Checkpoint, Decision},
+        definitions::{self, Definition, Template},
+        events::{self, Event},
+        executions::{self, Execution, RerunPlan, RerunRequest, StartRequest, Summary},
+        health::{self, Probe},
+        types::{Caller, Error, PageRequest},
+    },
+    probes,
+    send::{AGAIN, Function, ONCE, send},
+};
+
+/// What is exported.
+pub struct Link;
+
+/// A JSON document, as the interface has it.
+type Json = String;
+
+/// One `impl` for each interface: a function passes its parameters on by name.
+macro_rules! interface {
+    ($interface:ident: $(
+        $function:ident($caller:ident $(, $parameter:ident: $type:ty)*) -> $result:ty = $answer:ident($how:expr);
+    )*) => {
+        impl $interface::Guest for Link {
+            $(async fn $function($caller: Caller $(, $parameter: $type)*) -> Result<$result, Error> {
+                #[derive(Serialize)]
+                struct Parameters<'p> {
+                    $caller: &'p Caller,
+                    $($parameter: &'p $type,)*
+                }
+                let function = Function {
+                    interface: stringify!($interface),
+                    name: stringify!($function),
+                    how: $how,
+                };
+                let parameters = Parameters { $caller: &$caller $(, $parameter: &$parameter)* };
+                $answer(send(&function, Some(&$caller), &parameters).await?).await
+            })*
+        }
+    };
+}
+
+interface! { executions:
+    // With a key the second start is the first one.
+    start(caller, request: StartRequest) -> (Summary, bool) = value(AGAIN.only_if(request.idempotency_key.is_some()));
+    get(caller, id: String) -> Execution = value(AGAIN);
+    wait(caller, id: String, timeout_ms: u32) -> Execution = value(AGAIN.longer_by(timeout_ms));
+    list(caller, filter: executions::Filter, page: PageRequest) -> executions::Page = value(AGAIN);
+    // Cancelling or pausing twice changes nothing.
+    cancel(caller, id: String, reason: String) -> Summary = value(AGAIN);
+    pause(caller, id: String, reason: String) -> Summary = value(AGAIN);
+    // The second time it would be a conflict.
+    resume(caller, id: String) -> Summary = value(ONCE);
+    rerun(caller, id: String, request: RerunRequest) -> (Summary, bool) = value(AGAIN.only_if(request.idempotency_key.is_some()));
+    plan_rerun(caller, id: String, request: RerunRequest) -> RerunPlan = value(AGAIN);
+}
+
+interface! { events:
+    follow(caller, execution_id: String, after: u64) -> StreamReader<Event> = events(AGAIN);
+}
+
+interface! { artifacts:
+    list(caller, execution_id: String) -> Vec<Artifact> = value(AGAIN);
+    read(caller, execution_id: String, node: String, item: Option<u32>, name: String) -> (Artifact, StreamReader<u8>) = file(AGAIN);
+}
+
+interface! { checkpoints:
+    get(caller, id: String) -> Checkpoint = value(AGAIN);
+    list(caller, filter: checkpoints::Filter, page: PageRequest) -> checkpoints::Page = value(AGAIN);
+    // The same decision again is the same checkpoint.
+    resolve(caller, id: String, decision: Decision, notes: Option<String>) -> Checkpoint = value(AGAIN);
+}
+
+interface! { definitions:
+    // What is equal to the latest version is that version; but the version that was expected is not the
+    // latest any more.
+    put(caller, id: String, document: Json, expected_version: Option<u32>) -> Definition = value(AGAIN.only_if(expected_version.is_none()));
+    validate(caller, document: Json) -> () = value(AGAIN);
+    get(caller, id: String, version: Option<u32>) -> Definition = value(AGAIN);
+    list(caller, page: PageRequest) -> definitions::Page = value(AGAIN);
+    versions(caller, id: String, page: PageRequest) -> definitions::Page = value(AGAIN);
+    templates(caller) -> Vec<Template> = value(AGAIN);
+    // As `put`.
+    instantiate(caller, template: String, id: String, parameters: Json, expected_version: Option<u32>) -> Definition = value(AGAIN.only_if(expected_version.is_none()));
+}
+
+interface! { catalog:
+    list(caller) -> Vec<Phase> = value(AGAIN);
+    get(caller, name: String) -> Phase = value(AGAIN);
+}
+
+impl health::Guest for Link {
+    async fn report() -> Probe {
+        probes::ask("report", probes::report).await
+    }
+
+    async fn ready() -> Probe {
+        probes::ask("ready", probes::ready).await
+    }
+
+    /// Whether this component lives, which is no engine's business.
+    async fn live() -> Probe {
+        probes::live()
+    }
+
+    async fn startup() -> Probe {
+        probes::ask("startup", probes::startup).await
+    }
+}

@@ -13,9 +13,12 @@ use crate::{
         artifacts::{self, Artifact},
         catalog::{self, Phase},
         checkpoints::{self, Checkpoint, Decision},
-        definitions::{self, Definition, Template},
+        definitions::{self, Definition, Difference, Template},
         events::{self, Event},
-        executions::{self, Execution, RerunPlan, RerunRequest, StartRequest, Summary},
+        executions::{
+            self, Action, Execution, MigrationPlan, Outcomes, RerunPlan, RerunRequest,
+            StartRequest, Summary,
+        },
         health::{self, Probe},
         types::{Caller, Error, PageRequest},
     },
@@ -66,6 +69,10 @@ interface! { executions:
     resume(caller, id: String) -> Summary = value(ONCE);
     rerun(caller, id: String, request: RerunRequest) -> (Summary, bool) = value(AGAIN.only_if(request.idempotency_key.is_some()));
     plan_rerun(caller, id: String, request: RerunRequest) -> RerunPlan = value(AGAIN);
+    apply(caller, action: Action, filter: executions::Filter, page: PageRequest, dry_run: bool) -> Outcomes = value(AGAIN.only_if(dry_run || is_repeatable(&action)));
+    // To the version that it executes already changes nothing.
+    migrate(caller, id: String, version: u32) -> Summary = value(AGAIN);
+    plan_migration(caller, id: String, version: u32) -> MigrationPlan = value(AGAIN);
 }
 
 interface! { events:
@@ -92,6 +99,11 @@ interface! { definitions:
     get(caller, id: String, version: Option<u32>) -> Definition = value(AGAIN);
     list(caller, page: PageRequest) -> definitions::Page = value(AGAIN);
     versions(caller, id: String, page: PageRequest) -> definitions::Page = value(AGAIN);
+    diff(caller, id: String, from_version: Option<u32>, to_version: Option<u32>) -> Difference = value(AGAIN);
+    deprecate(caller, id: String, version: u32, reason: String) -> Definition = value(AGAIN);
+    restore(caller, id: String, version: u32) -> Definition = value(AGAIN);
+    // The second time there is nothing to remove.
+    remove(caller, id: String, version: Option<u32>) -> () = value(ONCE);
     templates(caller) -> Vec<Template> = value(AGAIN);
     // As `put`.
     instantiate(caller, template: String, id: String, parameters: Json, expected_version: Option<u32>) -> Definition = value(AGAIN.only_if(expected_version.is_none()));
@@ -118,5 +130,14 @@ impl health::Guest for Link {
 
     async fn startup() -> Probe {
         probes::ask("startup", probes::startup).await
+    }
+}
+
+/// As of the functions with one execution.
+fn is_repeatable(action: &Action) -> bool {
+    match action {
+        Action::Cancel(_) | Action::Pause(_) => true,
+        Action::Resume => false,
+        Action::Rerun(request) => request.idempotency_key.is_some(),
     }
 }

@@ -14,7 +14,7 @@ use super::{
     answer::{events, file, value},
 };
 use crate::contract::{
-    Caller, CheckpointFilter, Decision, ExecutionFilter, Json, PageRequest, RerunRequest,
+    Action, Caller, CheckpointFilter, Decision, ExecutionFilter, Json, PageRequest, RerunRequest,
     StartRequest,
 };
 
@@ -73,6 +73,9 @@ functions! {
         "resume" = executions_resume(caller: Caller, id: String) => value;
         "rerun" = executions_rerun(caller: Caller, id: String, request: RerunRequest) => value;
         "plan-rerun" = executions_plan_rerun(caller: Caller, id: String, request: RerunRequest) => value;
+        "apply" = executions_apply(caller: Caller, action: Action, filter: ExecutionFilter, page: PageRequest, dry_run: bool) => value;
+        "migrate" = executions_migrate(caller: Caller, id: String, version: u32) => value;
+        "plan-migration" = executions_plan_migration(caller: Caller, id: String, version: u32) => value;
     }
     "events" {
         "follow" = events_follow(caller: Caller, execution_id: String, after: u64) => events;
@@ -92,6 +95,10 @@ functions! {
         "get" = definitions_get(caller: Caller, id: String, version: Option<u32>) => value;
         "list" = definitions_list(caller: Caller, page: PageRequest) => value;
         "versions" = definitions_versions(caller: Caller, id: String, page: PageRequest) => value;
+        "diff" = definitions_diff(caller: Caller, id: String, from_version: Option<u32>, to_version: Option<u32>) => value;
+        "deprecate" = definitions_deprecate(caller: Caller, id: String, version: u32, reason: String) => value;
+        "restore" = definitions_restore(caller: Caller, id: String, version: u32) => value;
+        "remove" = definitions_remove(caller: Caller, id: String, version: Option<u32>) => value;
         "templates" = definitions_templates(caller: Caller) => value;
         "instantiate" = definitions_instantiate(caller: Caller, template: String, id: String, parameters: Json, expected_version: Option<u32>) => value;
     }

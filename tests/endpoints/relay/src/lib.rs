@@ -70,11 +70,15 @@ async fn call(
     call_one! { (interface, function), body,
         executions: start(caller, request) get(caller, id) wait(caller, id, time) list(caller, filter, page)
             cancel(caller, id, reason) pause(caller, id, reason) resume(caller, id)
-            rerun(caller, id, request) plan_rerun(caller, id, request);
+            rerun(caller, id, request) plan_rerun(caller, id, request)
+            apply(caller, action, filter, page, dry) migrate(caller, id, version)
+            plan_migration(caller, id, version);
         artifacts: list(caller, execution);
         checkpoints: get(caller, id) list(caller, filter, page) resolve(caller, id, decision, notes);
         definitions: put(caller, id, document, expected) validate(caller, document)
             get(caller, id, version) list(caller, page) versions(caller, id, page) templates(caller)
+            diff(caller, id, from, to) deprecate(caller, id, version, reason)
+            restore(caller, id, version) remove(caller, id, version)
             instantiate(caller, template, id, parameters, expected);
         catalog: list(caller) get(caller, name);
         health: report() ready() live() startup();

@@ -26,6 +26,7 @@ mod bench;
 mod check;
 mod demo;
 mod examples;
+mod schemathesis;
 mod serve;
 mod test;
 mod verify;
@@ -83,6 +84,12 @@ const COMMANDS: &[Command] = &[
         usage: "[--database postgres|sqlite] [--hosts N] [--minutes M] [--seed S] [--faults-every SECONDS]",
         about: "break hosts and database under load, and see that nothing comes of it",
         run: verify::command,
+    },
+    Command {
+        name: "schemathesis",
+        usage: "[--examples N] [--seed S]",
+        about: "send a host what its OpenAPI document allows and forbids",
+        run: schemathesis::command,
     },
     Command {
         name: "bench",

@@ -8,7 +8,7 @@ use phasewright_test_postgres::{Cluster, Options, SHARED_URL_VARIABLE};
 use crate::{
     arguments::Arguments,
     build::{self, arguments_for, cargo},
-    demo, examples, shell,
+    demo, examples, schemathesis, shell,
     steps::Steps,
     toolchain,
     verify::{self, Database},
@@ -28,13 +28,10 @@ const DOOR_VARIABLE: &str = "PHASEWRIGHT_TEST_DOOR";
 
 /// What the edge cannot show: a host with an engine API knows everybody by name, and these are about one
 /// that knows nobody, or take the token of the edge away.
-const NOT_AT_EDGE: [&str; 6] = [
+const NOT_AT_EDGE: [&str; 3] = [
     "access::reviewers::a_host_that_knows_nobody_lets_nobody_decide_what_is_for_some",
     "access::tokens_come_and_go_without_a_restart",
-    "checkpoints::approving_lets_the_output_count",
-    "checkpoints::of_many_who_decide_one_wins",
     "openapi::examples::every_example_gives_what_it_says",
-    "pauses::a_paused_execution_begins_nothing_until_it_is_resumed",
 ];
 
 /// What is verified for how many minutes: two together, because this runs often; a long run is for
@@ -87,6 +84,7 @@ pub fn command(workspace: &Workspace, arguments: Arguments) -> Result<ExitCode> 
         }
         count_tests(&mut cargo)
     });
+    steps.take("schemathesis", || schemathesis::check(workspace));
     steps.take("phases and components", || {
         count_tests(&mut guests(workspace))
     });

@@ -1,5 +1,5 @@
-//! What has to be installed: the wasm32-wasip2 target, without which no component can be built, and
-//! PostgreSQL, which tests start on their own.
+//! What has to be installed: the wasm32-wasip2 target, without which no component can be built,
+//! PostgreSQL, which tests start on their own, and Python for one of them.
 
 use std::process::Command;
 
@@ -46,11 +46,30 @@ pub fn ensure_postgres() -> Result<()> {
         bail!(missing);
     }
     shell::say("installing PostgreSQL");
-    shell::run(apt_get()?.arg("update"))?;
-    let packages = ["install", "--yes", "--no-install-recommends", "postgresql"];
-    shell::run(apt_get()?.args(packages))?;
+    install("postgresql")?;
     Programs::find()?;
     Ok(())
+}
+
+/// Installs the Debian packages when there is no Python that can make an environment.
+pub fn ensure_python() -> Result<()> {
+    let can = Command::new("python3")
+        .args(["-c", "import venv, ensurepip"])
+        .output();
+    if can.is_ok_and(|output| output.status.success()) {
+        return Ok(());
+    }
+    if !shell::is_installed("apt-get", "--version") {
+        bail!("there is no python3 with the modules venv and ensurepip");
+    }
+    shell::say("installing Python");
+    install("python3-venv")
+}
+
+fn install(package: &str) -> Result<()> {
+    shell::run(apt_get()?.arg("update"))?;
+    let install = ["install", "--yes", "--no-install-recommends", package];
+    shell::run(apt_get()?.args(install))
 }
 
 /// As root, who alone may install.

@@ -62,6 +62,17 @@ const EDGE_TOKEN: &str = "edge";
 /// everything.
 const OUR_TOKEN: &str = "tests";
 
+/// Do the tests come in through endpoints that run elsewhere?
+fn at_edge() -> bool {
+    env::var(DOOR).is_ok_and(|door| door == "edge")
+}
+
+/// Who the tests are in the audit trail, or how that begins: nobody but an address, unless the host
+/// knows them by name.
+pub fn ourselves() -> &'static str {
+    if at_edge() { OUR_TOKEN } else { "127.0.0.1" }
+}
+
 /// A database with a folder, on which one host after another can run; on PostgreSQL also
 /// several at a time.
 pub struct Place {
@@ -230,7 +241,7 @@ fn launch(folder: &Path, database: &str, options: &[&str], is_scratch: bool) -> 
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(log);
-    let at_edge = env::var(DOOR).is_ok_and(|door| door == "edge");
+    let at_edge = at_edge();
     let own_tokens = at_edge && !options.contains(&"--tokens");
     if at_edge {
         let file = tokens(folder, options);

@@ -120,22 +120,42 @@ impl Template {
         members.iter().map(fill).collect()
     }
 
+    /// A text that is one parameter becomes its value; in others, values stand as text. What a value
+    /// brings along is not looked at again.
     fn fill_text(&self, text: &str, given: &Map<String, Value>) -> Value {
-        let mut text = text.to_owned();
-        for (name, schema) in &self.parameters {
-            let value = given.get(name).unwrap_or(&schema["default"]);
-            let place = format!("${{{name}}}");
-            if text == place {
+        let mut filled = String::new();
+        let mut rest = text;
+        while let Some((before, after)) = rest.split_once("${") {
+            let found = after.split_once('}');
+            let found = found.and_then(|(name, after)| Some((self.value(name, given)?, after)));
+            if let Some((value, "")) = found
+                && after.len() + "${".len() == text.len()
+            {
                 return value.clone();
             }
-            if text.contains(&place) {
-                let rendered = value
-                    .as_str()
-                    .map_or_else(|| value.to_string(), str::to_owned);
-                text = text.replace(&place, &rendered);
-            }
+            filled.push_str(before);
+            rest = match found {
+                Some((Value::String(value), after)) => {
+                    filled.push_str(value);
+                    after
+                }
+                Some((value, after)) => {
+                    filled.push_str(&value.to_string());
+                    after
+                }
+                None => {
+                    filled.push_str("${");
+                    after
+                }
+            };
         }
-        text.into()
+        (filled + rest).into()
+    }
+
+    /// What a parameter is; none when there is no such.
+    fn value<'v>(&'v self, name: &str, given: &'v Map<String, Value>) -> Option<&'v Value> {
+        let schema = self.parameters.get(name)?;
+        Some(given.get(name).unwrap_or(&schema["default"]))
     }
 }
 
@@ -160,6 +180,10 @@ mod tests {
         }
     }
 
+    fn given(parameters: &Value) -> &Map<String, Value> {
+        parameters.as_object().unwrap()
+    }
+
     #[test]
     fn parameters_take_their_places_with_their_types() {
         let template: Template = serde_json::from_value(json!({
@@ -172,6 +196,9 @@ mod tests {
             template.document("i", &json!({"n": 7})).unwrap(),
             json!({"id": "i", "whole": 7, "text": ["x > 7 a"], "other": "${m}"})
         );
+        // Values are not filled in turn, and what is none of ours stays.
+        let odd = template.fill_text("${s}${n}${${m} ${n", given(&json!({"s": "${n}"})));
+        assert_eq!(odd, json!("${n}1${${m} ${n"));
         for (given, pointer) in [
             (json!({"n": "7"}), "/parameters/n"),
             (json!({"q": 1}), "/parameters"),

@@ -39,10 +39,10 @@ impl Execution {
         let is_fan_out = spec.for_each.is_some();
         let asks = spec.asks(Position::Before);
         let result = result.and_then(|prepared| match prepared {
-            Prepared::ForEach(items) if !asks => {
-                check_items(items, is_fan_out).map(Prepared::ForEach)
-            }
-            Prepared::ForEach(_) => Err(invalid("the inputs were not evaluated")),
+            Prepared::ForEach(items) => match check_items(items, is_fan_out)? {
+                _ if asks => Err(invalid("the inputs were not evaluated")),
+                items => Ok(Prepared::ForEach(items)),
+            },
             Prepared::Propose(input) if asks => check_proposed(input, is_fan_out),
             Prepared::Propose(_) => Err(invalid("nobody has to decide on the input")),
             Prepared::Once if asks => Err(invalid("the input was not evaluated")),

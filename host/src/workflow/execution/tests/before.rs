@@ -6,7 +6,8 @@ use serde_json::{Value, json};
 
 use super::story::Story;
 use crate::workflow::{
-    Action, Decision, ExecutionStatus, FailureKind, Input, NodeIndex, Prepared, Refusal,
+    Action, Decision, Event, ExecutionStatus, FailureKind, ITEMS_MAX, Input, NodeIndex, Prepared,
+    Refusal,
 };
 
 fn before() -> Value {
@@ -63,6 +64,26 @@ fn a_reviewer_of_a_fan_out_decides_which_items_there_are() {
     assert_eq!(actions.len(), 2);
     let items = story.execution.node(NodeIndex(0)).items.clone().unwrap();
     assert_eq!(items, [Arc::new(json!(4)), Arc::new(json!(5))]);
+}
+
+#[test]
+fn nobody_is_asked_about_more_items_than_there_may_be() {
+    let (mut story, _) = Story::of(&json!([
+        {"id": "a", "phase": "p", "for_each": "input.x", "checkpoint": before()}
+    ]));
+    let items = (0..=ITEMS_MAX).map(|item| Arc::new(json!(item))).collect();
+    let result = Ok(Prepared::ForEach(items));
+    story.input(Input::Prepared {
+        node: NodeIndex(0),
+        result,
+    });
+    let failed = story.journal.iter().find_map(|it| match &it.event {
+        Event::NodeFailed { error, .. } => Some(error),
+        _ => None,
+    });
+    let message = &failed.unwrap().message;
+    assert!(message.contains(&ITEMS_MAX.to_string()), "{message}");
+    assert_eq!(story.status(), ExecutionStatus::Failed);
 }
 
 #[test]

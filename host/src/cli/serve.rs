@@ -121,6 +121,8 @@ impl Serve {
             None => None,
         };
         let tokens = watch(access, server.address());
+        // Before anybody knows that it listens: they may ask it to end at once.
+        let stop = stop_signal()?.boxed().shared();
         // Only now, when nothing can fail any more: what is begun is better not interrupted at once.
         app.recover();
         // All there is on standard output; whoever started this process waits for the last line.
@@ -129,7 +131,6 @@ impl Serve {
         }
         println!("listening on http://{}", server.address());
         std::io::stdout().flush()?;
-        let stop = stop_signal()?.boxed().shared();
         let engine_api = async {
             if let Some(engine_api) = engine_api {
                 engine_api.serve(stop.clone()).await;

@@ -1,5 +1,7 @@
 //! The same with many executions: with a page of a list, with each by itself.
 
+use std::sync::Arc;
+
 use futures::{StreamExt, stream};
 use serde_json::Value;
 
@@ -90,7 +92,7 @@ impl Service {
         command: Command,
         summary: &store::Summary,
     ) -> Result<Summary, Error> {
-        let mut execution = self.folded(summary.id).await?;
+        let mut execution = Arc::unwrap_or_clone(self.folded(summary.id).await?);
         execution
             .handle(Input::Command(command), self.clock.now())
             .map_err(CommandError::Refused)?;

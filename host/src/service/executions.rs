@@ -25,7 +25,7 @@ const REASON_CHARACTERS_MAX: usize = 1000;
 impl Service {
     pub(super) async fn execution(&self, id: &str) -> Result<contract::Execution, Error> {
         let id = parameters::id("execution", id)?;
-        Ok(views::execution(&self.folded(id).await?))
+        Ok(views::execution(&*self.folded(id).await?))
     }
 
     /// The execution as soon as it is over, or as it is when the time is up.
@@ -38,7 +38,7 @@ impl Service {
         let timeout = WAIT_MAX.min(Duration::from_millis(timeout_ms.into()));
         match tokio::time::timeout(timeout, self.until_over(id)).await {
             Ok(execution) => Ok(views::execution(&*execution?)),
-            Err(_) => Ok(views::execution(&self.folded(id).await?)),
+            Err(_) => Ok(views::execution(&*self.folded(id).await?)),
         }
     }
 
@@ -117,10 +117,16 @@ impl Service {
     }
 
     /// The fold of the committed journal.
-    pub(super) async fn folded(&self, id: ExecutionId) -> Result<Execution, Error> {
-        fold(&*self.store, &self.library, id)
-            .await?
-            .ok_or_else(|| not_found(id))
+    pub(super) async fn folded(&self, id: ExecutionId) -> Result<Arc<Execution>, Error> {
+        if let Some(execution) = self.executor.finished(id) {
+            return Ok(execution);
+        }
+        let execution = fold(&*self.store, &self.library, id).await?;
+        let execution = Arc::new(execution.ok_or_else(|| not_found(id))?);
+        if execution.is_over() {
+            self.executor.keep(execution.clone());
+        }
+        Ok(execution)
     }
 
     async fn until_over(&self, id: ExecutionId) -> Result<Arc<Execution>, Error> {
@@ -137,7 +143,7 @@ impl Service {
                 .await?
                 .ok_or_else(|| not_found(id))?;
             if summary.status.is_over() {
-                return Ok(Arc::new(self.folded(id).await?));
+                return self.folded(id).await;
             }
             super::news(&mut news, &*self.store, id, summary.version).await?;
         }

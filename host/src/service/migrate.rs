@@ -1,6 +1,5 @@
 //! Letting an execution go on by a newer version of its definition.
-
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use serde_json::Map;
 
@@ -23,7 +22,7 @@ const VIOLATIONS_MAX: usize = 100;
 
 /// A migration that is possible as far as the database knows.
 struct Checked {
-    old: Execution,
+    old: Arc<Execution>,
     phases: BTreeMap<PhaseName, Digest>,
     migration: Migration,
 }

@@ -34,7 +34,7 @@ const VIOLATIONS_MAX: usize = 100;
 
 /// A rerun that may begin.
 struct Checked {
-    old: Execution,
+    old: Arc<Execution>,
     entry: Arc<Entry>,
     input: Map<String, Value>,
     phases: BTreeMap<PhaseName, Digest>,

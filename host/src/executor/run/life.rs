@@ -103,7 +103,7 @@ impl Run {
             };
             let life = run.live(wakes, step, beside).await;
             if is_new && run.execution.is_over() && matches!(life, Life::Left) {
-                shared.finished.put(&run.execution);
+                shared.finished.put(Arc::new(run.execution.clone()));
             }
             match life {
                 Life::Left if run.let_go().await => return,

@@ -1,4 +1,4 @@
-//! Who calls, and what they may do: identities behind bearer tokens, from a file of the
+//! Who calls, and what they may do: identities behind bearer tokens, from files of the
 //! operator's.
 //!
 //! **Invariant:** the host knows digests of tokens, never a token; what it logs and answers

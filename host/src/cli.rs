@@ -46,7 +46,7 @@ enum Command {
     /// List the checkpoints of a host, show one, or decide on it
     Checkpoints(checkpoints::Checkpoints),
     /// Make a bearer token: it goes to standard error, its entry for the file of `serve --tokens`
-    /// to standard output
+    /// or `--engine-tokens` to standard output
     Token(token::Token),
     /// Look into a database
     #[command(subcommand)]

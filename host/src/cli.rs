@@ -6,6 +6,7 @@ mod checkpoints;
 mod client;
 mod db;
 mod executions;
+mod page;
 mod phases;
 mod run;
 mod serve;

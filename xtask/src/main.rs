@@ -93,7 +93,7 @@ const COMMANDS: &[Command] = &[
     },
     Command {
         name: "bench",
-        usage: "[http|latency|throughput|size] [--seconds N]",
+        usage: "[http|latency|throughput|size|edge|postgres|parked|recovery] [--seconds N]",
         about: "measure a host on this machine",
         run: bench::command,
     },

@@ -94,12 +94,23 @@ impl Workspace {
 
     /// The component that evaluates expressions.
     pub fn evaluator(&self) -> PathBuf {
-        self.target().join("wasm32-wasip2/wasm/expression.wasm")
+        self.component("expression")
+    }
+
+    /// A component, by the name of its library.
+    pub fn component(&self, library: &str) -> PathBuf {
+        let file = format!("wasm32-wasip2/wasm/{library}.wasm");
+        self.target().join(file)
     }
 
     /// The program.
     pub fn phasewright(&self) -> PathBuf {
-        let name = format!("phasewright{}", std::env::consts::EXE_SUFFIX);
+        self.program("phasewright")
+    }
+
+    /// A program that is built with it.
+    pub fn program(&self, name: &str) -> PathBuf {
+        let name = format!("{name}{}", std::env::consts::EXE_SUFFIX);
         self.cargo_target.join("release").join(name)
     }
 }

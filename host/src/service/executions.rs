@@ -78,6 +78,7 @@ impl Service {
         id: &str,
         reason: &str,
     ) -> Result<Summary, Error> {
+        let id = parameters::id("execution", id)?;
         self.steer(id, cancelling(asking, reason)?).await
     }
 
@@ -87,13 +88,14 @@ impl Service {
         id: &str,
         reason: &str,
     ) -> Result<Summary, Error> {
+        let id = parameters::id("execution", id)?;
         self.steer(id, pausing(asking, reason)?).await
     }
 
     pub(super) async fn resume(&self, asking: &Asking, id: &str) -> Result<Summary, Error> {
-        let found: ExecutionId = parameters::id("execution", id)?;
-        let summary = self.store.queries().execution(found).await?;
-        let summary = summary.ok_or_else(|| not_found(found))?;
+        let id: ExecutionId = parameters::id("execution", id)?;
+        let summary = self.store.queries().execution(id).await?;
+        let summary = summary.ok_or_else(|| not_found(id))?;
         self.steer(id, self.resuming(asking, &summary).await?).await
     }
 
@@ -111,8 +113,8 @@ impl Service {
         })
     }
 
-    async fn steer(&self, id: &str, command: Command) -> Result<Summary, Error> {
-        let id = parameters::id("execution", id)?;
+    /// Commands an execution; says where it stands then.
+    pub(super) async fn steer(&self, id: ExecutionId, command: Command) -> Result<Summary, Error> {
         Ok(views::summary(&self.executor.command(id, command).await?))
     }
 

@@ -7,9 +7,7 @@ use super::{
     Asking, Service,
     library::Entry,
     parameters,
-    problems::invalid,
     start::{check_not_deprecated, input_violations},
-    views,
 };
 use crate::{
     contract::{Error, MigrationPlan, Summary, Violation},
@@ -41,7 +39,7 @@ impl Service {
             phases: checked.phases,
             by: Some(asking.shown()),
         };
-        Ok(views::summary(&self.executor.command(id, command).await?))
+        self.steer(id, command).await
     }
 
     pub(super) async fn plan_migration(
@@ -75,11 +73,7 @@ impl Service {
     async fn checked_migration(&self, id: ExecutionId, version: Version) -> Result<Checked, Error> {
         let old = self.folded(id).await?;
         let workflow = &old.definition.id;
-        let found = self.library.startable(workflow, Some(version)).await?;
-        let (entry, deprecated) = found.ok_or_else(|| {
-            let message = format!("there is no version {version} of workflow {workflow}");
-            invalid("/version", message)
-        })?;
+        let (entry, deprecated) = self.named(workflow, version).await?;
         if version == old.origin.version {
             // There is nothing to do, whatever is in the catalog by now.
             let migration = Migration::plan(&old, &old.definition).unwrap_or_default();

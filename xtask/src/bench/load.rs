@@ -17,11 +17,13 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(75);
 
 /// A request to make again and again.
 pub struct Call {
-    /// The path of a `POST`.
+    /// `POST`, for instance.
+    pub method: &'static str,
+    /// Where to.
     pub path: String,
     /// Headers beside those that every request has.
     pub headers: Vec<(&'static str, &'static str)>,
-    /// A JSON document.
+    /// A JSON document, or nothing.
     pub body: String,
     /// What the body of every answer has in it.
     pub expects: &'static str,
@@ -74,17 +76,31 @@ pub fn run(base: &str, call: &Call, clients: usize, time: Duration) -> Result<Ru
 }
 
 impl Call {
+    /// Reads what is at a path.
+    pub fn get(path: &str, expects: &'static str) -> Self {
+        Self {
+            method: "GET",
+            path: path.to_owned(),
+            headers: Vec::new(),
+            body: String::new(),
+            expects,
+        }
+    }
+
     fn request(&self, host: &str) -> String {
         let headers = self.headers.iter();
         let headers: Vec<_> = headers
             .map(|(name, value)| format!("{name}: {value}\r\n"))
             .collect();
+        let content = match self.body.len() {
+            0 => String::new(),
+            length => format!("content-type: application/json\r\ncontent-length: {length}\r\n"),
+        };
         format!(
-            "POST {} HTTP/1.1\r\nhost: {host}\r\ncontent-type: application/json\r\n{}\
-             content-length: {}\r\n\r\n{}",
+            "{} {} HTTP/1.1\r\nhost: {host}\r\n{}{content}\r\n{}",
+            self.method,
             self.path,
             headers.concat(),
-            self.body.len(),
             self.body
         )
     }
@@ -269,6 +285,7 @@ mod tests {
 
     fn call() -> Call {
         Call {
+            method: "POST",
             path: "/".into(),
             headers: vec![("prefer", "wait")],
             body: "{}".into(),

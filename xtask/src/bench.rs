@@ -4,6 +4,7 @@
 
 mod disk;
 mod load;
+mod peers;
 mod postgres;
 mod size;
 
@@ -50,7 +51,10 @@ const TURNS: u32 = 10;
 const SECONDS_MAX: u64 = 3600;
 
 /// `cargo xtask bench`
-pub fn command(workspace: &Workspace, arguments: Arguments) -> Result<ExitCode> {
+pub fn command(workspace: &Workspace, mut arguments: Arguments) -> Result<ExitCode> {
+    if arguments.take_word("peers") {
+        return peers::command(workspace, arguments);
+    }
     let mut wanted = Vec::new();
     let mut seconds = SECONDS_DEFAULT;
     arguments.parse(|argument, values| {
@@ -156,6 +160,7 @@ fn define(host: &Host) -> Result<()> {
 /// One execution from its POST to the answer that it is completed.
 fn execute() -> Call {
     Call {
+        method: "POST",
         path: format!("/api/workflows/{WORKFLOW}/execute"),
         headers: vec![("prefer", "wait=60")],
         body: json!({"input": {"n": 1}}).to_string(),

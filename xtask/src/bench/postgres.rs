@@ -240,6 +240,7 @@ pub fn parked(setup: &Setup) -> Result<Value> {
     host.client().put("/api/workflows/parked", &definition)?;
     host.stop()?;
     let call = load::Call {
+        method: "POST",
         path: "/api/workflows/parked/execute".to_owned(),
         headers: Vec::new(),
         body: json!({"input": {"n": 1}}).to_string(),

@@ -5,7 +5,10 @@ use std::{
     fmt,
     io::{BufRead, BufReader, Read, Write},
     net::TcpStream,
-    sync::Barrier,
+    sync::{
+        Barrier,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
     thread,
     time::{Duration, Instant},
 };
@@ -105,6 +108,27 @@ pub fn run_beside(
         let measured = run(base, call, clients, time);
         others.join().map_err(|_| anyhow!("a client panicked"))??;
         measured
+    })
+}
+
+/// Lets clients do something so often together: each begins by itself, and takes its share.
+pub fn share<W>(count: usize, clients: usize, begin: impl Fn() -> Result<W> + Sync) -> Result<()>
+where
+    W: FnMut() -> Result<()>,
+{
+    let left = AtomicUsize::new(count);
+    let client = || {
+        let mut work = begin()?;
+        let take = |left: usize| left.checked_sub(1);
+        while left.fetch_update(Relaxed, Relaxed, take).is_ok() {
+            work()?;
+        }
+        Ok(())
+    };
+    thread::scope(|scope| {
+        let threads: Vec<_> = (0..clients).map(|_| scope.spawn(client)).collect();
+        let mut results = threads.into_iter().map(thread::ScopedJoinHandle::join);
+        results.try_for_each(|result| result.map_err(|_| anyhow!("a client panicked"))?)
     })
 }
 
@@ -289,11 +313,12 @@ mod tests {
     use std::{
         io::{Read, Write},
         net::TcpListener,
+        sync::atomic::{AtomicUsize, Ordering::Relaxed},
         thread,
         time::Duration,
     };
 
-    use super::{Call, Measured, run};
+    use super::{Call, Measured, run, share};
 
     const PLAIN: &str = "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\ndone";
     const CHUNKED: &str =
@@ -337,6 +362,20 @@ mod tests {
         assert!(run(&server(bad), &call(), 1, Duration::from_millis(50)).is_err());
         let other = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nno";
         assert!(run(&server(other), &call(), 1, Duration::from_millis(50)).is_err());
+    }
+
+    #[test]
+    fn work_is_shared() {
+        let count = AtomicUsize::new(0);
+        let begin = || {
+            Ok(|| {
+                count.fetch_add(1, Relaxed);
+                Ok(())
+            })
+        };
+        share(100, 3, begin).unwrap();
+        assert_eq!(count.into_inner(), 100);
+        assert!(share(1, 3, || Ok(|| anyhow::bail!("no"))).is_err());
     }
 
     #[test]

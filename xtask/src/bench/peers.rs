@@ -36,7 +36,7 @@ pub fn command(workspace: &Workspace, arguments: Arguments) -> Result<ExitCode> 
     }
     toolchain::ensure_postgres()?;
     let entrants = catalog::prepare(workspace, &options.engines);
-    let results = turns::take(&options, entrants)?;
+    let results = turns::take(&options, &entrants)?;
     let file = workspace.target().join("bench/peers.json");
     let document = serde_json::to_string_pretty(&results.document())?;
     fs::write(&file, document + "\n").with_context(|| format!("write {}", file.display()))?;

@@ -1,6 +1,6 @@
 //! The engines.
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 
 use super::{engine::Installed, phasewright, program, restate};
 use crate::{shell::say, workspace::Workspace};
@@ -15,7 +15,7 @@ pub struct Kind {
 }
 
 /// The first two are what the others are compared with.
-pub const ALL: [Kind; 6] = [
+pub const ALL: [Kind; 7] = [
     Kind {
         name: "phasewright-sqlite",
         title: "Phasewright, SQLite",
@@ -45,6 +45,11 @@ pub const ALL: [Kind; 6] = [
         name: "langgraph",
         title: "LangGraph, PostgreSQL",
         install: program::langgraph,
+    },
+    Kind {
+        name: "obelisk",
+        title: "Obelisk, SQLite",
+        install: |_| bail!("crates.io has it as source; its adapter is still to be written"),
     },
 ];
 

@@ -6,6 +6,9 @@ use anyhow::Result;
 
 use super::{super::load::Run, postgres::Postgres, workload::Workload};
 
+/// Clients that start what nobody waits for; those of the programs in `bench/` are as many.
+pub const STARTERS: usize = 16;
+
 /// An engine that runs, on fresh data, with all workloads deployed; what it started ends with it.
 pub trait Engine {
     /// Lets so many clients start executions for so long, each the next one when the result of the

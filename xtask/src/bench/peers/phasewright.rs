@@ -4,7 +4,7 @@ mod review;
 
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 
 use super::{
@@ -20,32 +20,30 @@ use crate::{
     workspace::Workspace,
 };
 
-/// A host on a SQLite file.
+/// A host on a `SQLite` file.
 pub fn on_sqlite(workspace: &Workspace) -> Result<Installed<'_>> {
-    Ok(installed(workspace, None, || Ok(None)))
+    installed(workspace, "", || Ok(None))
 }
 
 /// A host on PostgreSQL.
 pub fn on_postgres(workspace: &Workspace) -> Result<Installed<'_>> {
-    let version = Postgres::start()?.version()?;
-    let database = format!(", PostgreSQL {version}");
-    Ok(installed(workspace, Some(database), || {
-        Postgres::start().map(Some)
-    }))
+    let database = format!(", PostgreSQL {}", Postgres::start()?.version()?);
+    installed(workspace, &database, || Postgres::start().map(Some))
 }
 
 fn installed<'w>(
     workspace: &'w Workspace,
-    database: Option<String>,
+    database: &str,
     postgres: fn() -> Result<Option<Postgres>>,
-) -> Installed<'w> {
-    Installed {
-        version: env!("CARGO_PKG_VERSION").to_owned() + &database.unwrap_or_default(),
+) -> Result<Installed<'w>> {
+    ensure!(workspace.phasewright().is_file(), "the host is not built");
+    Ok(Installed {
+        version: env!("CARGO_PKG_VERSION").to_owned() + database,
         start: Box::new(move || {
             let engine = Phasewright::start(workspace, postgres()?)?;
             Ok(Box::new(engine) as Box<dyn Engine>)
         }),
-    }
+    })
 }
 
 struct Phasewright {

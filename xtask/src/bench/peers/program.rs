@@ -34,7 +34,7 @@ const ANSWER_TIMEOUT: Duration = Duration::from_mins(3);
 pub fn dbos_rust(workspace: &Workspace) -> Result<Installed<'_>> {
     let program = install::cargo_program(workspace, "bench-dbos-rust")?;
     let version = install::cargo_version(workspace, "dbos")?;
-    Ok(installed(version, program, Vec::new()))
+    Ok(installed(version, vec![program]))
 }
 
 /// DBOS, as a library in Python.
@@ -51,15 +51,15 @@ fn python<'w>(workspace: &'w Workspace, folder: &str, package: &str) -> Result<I
     let program = install::python(workspace, folder)?;
     let version = install::python_version(workspace, folder, package)?;
     let script = workspace.root.join("bench").join(folder).join("engine.py");
-    Ok(installed(version, program, vec![script]))
+    Ok(installed(version, vec![program, script]))
 }
 
-fn installed<'w>(version: String, program: PathBuf, arguments: Vec<PathBuf>) -> Installed<'w> {
+/// A program, and what follows it on its command line.
+fn installed<'w>(version: String, command: Vec<PathBuf>) -> Installed<'w> {
     Installed {
         version,
         start: Box::new(move || {
-            let command = [&[program.clone()], &arguments[..]].concat();
-            let engine = Program::start(command, Postgres::start()?)?;
+            let engine = Program::start(command.clone(), Postgres::start()?)?;
             Ok(Box::new(engine) as Box<dyn Engine>)
         }),
     }

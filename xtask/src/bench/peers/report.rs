@@ -101,7 +101,7 @@ impl Results {
         document
     }
 
-    /// Executions a second of Phasewright, on SQLite and on PostgreSQL, over those of this cell.
+    /// Executions a second of Phasewright, on `SQLite` and on PostgreSQL, over those of this cell.
     fn ratios(&self, cell: &Cell) -> [Option<f64>; 2] {
         let own = Summary::of(cell).map(|summary| summary.per_second);
         BASES.map(|name| {

@@ -83,9 +83,9 @@ pub struct Sample {
 }
 
 /// Takes all turns of all rounds.
-pub fn take(options: &Options, entrants: Vec<Entrant<'_>>) -> Result<Results> {
+pub fn take(options: &Options, entrants: &[Entrant<'_>]) -> Result<Results> {
     let folder = TempFolder::new()?;
-    let mut results = Results::new(options, Machine::read(folder.path())?, &entrants);
+    let mut results = Results::new(options, Machine::read(folder.path())?, entrants);
     let mut probe = disk::Probe::new(folder.path())?;
     for round in 1..=options.rounds {
         for (place, entrant) in entrants.iter().enumerate() {

@@ -1,24 +1,24 @@
 //! Executions that nobody waits for, and people who decide.
 
 use std::{
-    thread::{self, sleep},
+    thread::sleep,
     time::{Duration, Instant},
 };
 
 use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
 
-use super::{super::workload::Workload, expects, input};
+use super::{
+    super::{engine::STARTERS, workload::Workload},
+    expects, input,
+};
 use crate::bench::load::{self, Connection, Request, Run};
-
-/// Clients that start what nobody waits for.
-const STARTERS: usize = 16;
 
 /// How often to look whether something has come.
 const POLL: Duration = Duration::from_millis(1);
 
 /// Longest wait for it.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Each client starts an execution, finds the checkpoint, approves, and looks for the result.
 pub fn decide(base: &str, clients: usize, time: Duration) -> Result<Run> {
@@ -28,24 +28,17 @@ pub fn decide(base: &str, clients: usize, time: Duration) -> Result<Run> {
     })
 }
 
-/// Starts so many executions; where they wait, it waits for the last ones to do so.
+/// Starts so many executions; those that wait for a person do so when this is over.
 pub fn start_many(base: &str, workload: Workload, count: usize) -> Result<()> {
-    let starter = || {
+    load::share(count, STARTERS, || {
         let mut reviewer = Reviewer::new(base)?;
-        for _ in 1..count.div_ceil(STARTERS) {
-            reviewer.start(workload)?;
-        }
-        let last = reviewer.start(workload)?;
-        if workload == Workload::Checkpoint {
-            reviewer.find(&last)?;
-        }
-        Ok(())
-    };
-    thread::scope(|scope| {
-        let starters: Vec<_> = (0..STARTERS).map(|_| scope.spawn(starter)).collect();
-        starters
-            .into_iter()
-            .try_for_each(|starter| starter.join().expect("clients do not panic"))
+        Ok(move || {
+            let execution = reviewer.start(workload)?;
+            if workload == Workload::Checkpoint {
+                reviewer.find(&execution)?;
+            }
+            Ok(())
+        })
     })
 }
 

@@ -5,6 +5,7 @@
 mod disk;
 mod edge;
 mod load;
+mod peers;
 mod postgres;
 mod size;
 
@@ -52,7 +53,10 @@ const TURNS: u32 = 10;
 const SECONDS_MAX: u64 = 3600;
 
 /// `cargo xtask bench`
-pub fn command(workspace: &Workspace, arguments: Arguments) -> Result<ExitCode> {
+pub fn command(workspace: &Workspace, mut arguments: Arguments) -> Result<ExitCode> {
+    if arguments.take_word("peers") {
+        return peers::command(workspace, arguments);
+    }
     let mut wanted = Vec::new();
     let mut seconds = SECONDS_DEFAULT;
     arguments.parse(|argument, values| {

@@ -13,6 +13,7 @@ use std::{
 use crate::{
     cleanup::{self, ChildGuard},
     client::Client,
+    shell,
     workspace::Workspace,
 };
 use anyhow::{Context, Result, bail};
@@ -25,9 +26,6 @@ const STOP_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// How often to look whether a child has ended.
 const POLL: Duration = Duration::from_millis(5);
-
-/// Lines of the host's log that an error shows.
-const LOG_LINES_SHOWN: usize = 20;
 
 /// How to start a host, again and again on the same database.
 #[derive(Clone)]
@@ -132,11 +130,7 @@ impl Setup {
 
     /// The last lines that hosts of this setup logged.
     pub fn log(&self) -> String {
-        let log = std::fs::read(self.log_file()).unwrap_or_default();
-        let log = String::from_utf8_lossy(&log);
-        let lines: Vec<_> = log.lines().collect();
-        let last = &lines[lines.len().saturating_sub(LOG_LINES_SHOWN)..];
-        format!("the last lines of its log:\n  {}", last.join("\n  "))
+        shell::last_lines(&self.log_file())
     }
 
     fn log_file(&self) -> PathBuf {

@@ -15,6 +15,7 @@ mod steps;
 mod workspace;
 
 mod build;
+mod python;
 mod toolchain;
 
 mod client;
@@ -93,8 +94,8 @@ const COMMANDS: &[Command] = &[
     },
     Command {
         name: "bench",
-        usage: "[http|latency|throughput|size|edge|postgres|parked|recovery] [--seconds N]",
-        about: "measure a host on this machine",
+        usage: "[http|latency|throughput|size|edge|postgres|parked|recovery] [--seconds N] | peers [--quick] [--engines A,B] …",
+        about: "measure a host on this machine; peers: beside its peers (bench/README.md)",
         run: bench::command,
     },
 ];

@@ -94,7 +94,7 @@ const COMMANDS: &[Command] = &[
     },
     Command {
         name: "bench",
-        usage: "[http|latency|throughput|size|edge|postgres|parked|recovery] [--seconds N] | peers [--quick] [--engines A,B] …",
+        usage: "[http|latency|throughput|memory|size|edge|postgres|parked|recovery|stored] [--seconds N] | peers [--quick] [--engines A,B] …",
         about: "measure a host on this machine; peers: beside its peers (bench/README.md)",
         run: bench::command,
     },

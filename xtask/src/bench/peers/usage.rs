@@ -4,10 +4,12 @@ use std::{fs, process};
 
 use anyhow::Result;
 
-use super::{engine::Engine, machine::Disk, postgres::Postgres};
-
-/// The kernel counts processor time in these: a hundredth of a second, on every Linux.
-const TICKS_PER_SECOND: f64 = 100.0;
+use super::{
+    super::process::{bytes, processor_seconds},
+    engine::Engine,
+    machine::Disk,
+    postgres::Postgres,
+};
 
 /// What has been used. What cannot be told is none.
 #[derive(Debug, Clone, Copy, Default)]
@@ -67,7 +69,7 @@ impl Usage {
     fn now(engine: &dyn Engine, disk: &Disk) -> Self {
         let processes = engine.processes();
         let database = engine.postgres().map(|postgres| tree(postgres.process()));
-        let seconds = |ids: &[u32]| ids.iter().map(|id| seconds(*id)).sum();
+        let seconds = |ids: &[u32]| ids.iter().map(|id| processor_seconds(*id)).sum();
         let (bytes_written, flushes) = disk.written_and_flushes().unzip();
         Self {
             engine_seconds: seconds(&processes),
@@ -94,10 +96,8 @@ pub struct Memory {
 impl Memory {
     /// At this moment.
     pub fn now(engine: &dyn Engine) -> Self {
-        let sum = |ids: &[u32], file: &str, name: &str| {
-            let bytes = ids.iter().map(|id| kilobytes(*id, file, name) * 1024.0);
-            bytes.sum()
-        };
+        let sum =
+            |ids: &[u32], file: &str, name: &str| ids.iter().map(|id| bytes(*id, file, name)).sum();
         let processes = engine.processes();
         let database = engine.postgres().map(|postgres| tree(postgres.process()));
         Self {
@@ -119,23 +119,4 @@ fn tree(root: u32) -> Vec<u32> {
     let children = children.unwrap_or_default();
     let children = children.split_whitespace().filter_map(|id| id.parse().ok());
     std::iter::once(root).chain(children).collect()
-}
-
-/// Processor time, with that of children that are gone.
-fn seconds(id: u32) -> f64 {
-    let stat = fs::read_to_string(format!("/proc/{id}/stat")).unwrap_or_default();
-    // After the name, which may hold anything: state is the first field.
-    let fields = stat.rsplit(')').next().unwrap_or_default();
-    let ticks = fields.split_whitespace().skip(11).take(4);
-    let ticks: f64 = ticks.filter_map(|ticks| ticks.parse::<f64>().ok()).sum();
-    ticks / TICKS_PER_SECOND
-}
-
-fn kilobytes(id: u32, file: &str, name: &str) -> f64 {
-    let text = fs::read_to_string(format!("/proc/{id}/{file}")).unwrap_or_default();
-    let line = text.lines().find_map(|line| line.strip_prefix(name));
-    let number = line.and_then(|line| line.split_whitespace().next());
-    number
-        .and_then(|number| number.parse().ok())
-        .unwrap_or_default()
 }

@@ -82,6 +82,7 @@ pub fn command(workspace: &Workspace, mut arguments: Arguments) -> Result<ExitCo
         bail!("--seconds is 1 to {SECONDS_MAX}");
     }
     build::all(workspace)?;
+    let workspace = &build::deployed(workspace)?;
     let is_wanted = |name: &str| wanted.is_empty() || wanted.iter().any(|wanted| wanted == name);
     let folder = TempFolder::new()?;
     let mut setup = Setup::new(workspace, folder.path().to_owned());

@@ -52,8 +52,8 @@ struct Command {
 const COMMANDS: &[Command] = &[
     Command {
         name: "build",
-        usage: "",
-        about: "build the host and all WebAssembly components",
+        usage: "[--dist]",
+        about: "build the host and all WebAssembly components; with --dist the host as it is deployed, too",
         run: build::command,
     },
     Command {

@@ -7,7 +7,11 @@ use serde_json::Value;
 
 use crate::shell;
 
+/// The profile of what is deployed: optimised across crates, which takes minutes more.
+pub const DEPLOYED: &str = "dist";
+
 /// The packages and folders of this workspace.
+#[derive(Clone)]
 pub struct Workspace {
     /// Where `Cargo.toml` is.
     pub root: PathBuf,
@@ -15,9 +19,12 @@ pub struct Workspace {
     pub cargo_target: PathBuf,
     /// All members that become, or help to become, WebAssembly.
     pub guests: Vec<Guest>,
+    /// The folder of the profile that the host is built with.
+    host: &'static str,
 }
 
 /// A member that is built for WebAssembly.
+#[derive(Clone)]
 pub struct Guest {
     /// Name of the package; a phase has the name of its package.
     pub package: String,
@@ -65,6 +72,7 @@ impl Workspace {
             cargo_target: folder("target_directory")?,
             root,
             guests,
+            host: "release",
         })
     }
 
@@ -103,15 +111,27 @@ impl Workspace {
         self.target().join(file)
     }
 
+    /// The same with the host as it is deployed.
+    pub fn deployed(&self) -> Self {
+        Self {
+            host: DEPLOYED,
+            ..self.clone()
+        }
+    }
+
     /// The program.
     pub fn phasewright(&self) -> PathBuf {
-        self.program("phasewright")
+        self.built(self.host, "phasewright")
     }
 
     /// A program that is built with it.
     pub fn program(&self, name: &str) -> PathBuf {
+        self.built("release", name)
+    }
+
+    fn built(&self, profile: &str, name: &str) -> PathBuf {
         let name = format!("{name}{}", std::env::consts::EXE_SUFFIX);
-        self.cargo_target.join("release").join(name)
+        self.cargo_target.join(profile).join(name)
     }
 }
 

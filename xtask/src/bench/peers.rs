@@ -31,9 +31,12 @@ use options::Options;
 /// What follows `bench peers` on the command line.
 pub fn command(workspace: &Workspace, arguments: Arguments) -> Result<ExitCode> {
     let options = Options::read(arguments)?;
-    if options.builds {
+    let workspace = &if options.builds {
         build::all(workspace)?;
-    }
+        build::deployed(workspace)?
+    } else {
+        workspace.deployed()
+    };
     toolchain::ensure_postgres()?;
     let entrants = catalog::prepare(workspace, &options.engines);
     let results = turns::take(&options, &entrants)?;

@@ -380,10 +380,12 @@ async fn every_query_has_its_index() {
         if sql.contains("INSERT") || sql.contains("dbstat") {
             continue;
         }
-        let sql: String = (sql.split_inclusive(";\n"))
-            .map(|statement| format!("EXPLAIN QUERY PLAN {statement}"))
-            .collect();
-        let steps: Vec<(i64, i64, i64, String)> = sqlx::query_as(sqlx::AssertSqlSafe(sql))
+        let statements: Vec<_> = sql.split_inclusive(";\n").collect();
+        let explained = format!(
+            "EXPLAIN QUERY PLAN {}",
+            statements.join("EXPLAIN QUERY PLAN ")
+        );
+        let steps: Vec<(i64, i64, i64, String)> = sqlx::query_as(sqlx::AssertSqlSafe(explained))
             .fetch_all(&store.readers)
             .await
             .unwrap();

@@ -1,6 +1,9 @@
 //! The engines take turns: in each round each has one, with everything that is to be measured.
 
-use std::time::{Duration, Instant};
+use std::{
+    thread::sleep,
+    time::{Duration, Instant},
+};
 
 use anyhow::{Context, Result};
 
@@ -21,6 +24,9 @@ use crate::{cleanup::TempFolder, shell::say};
 
 /// For how long the disk is asked what a sync takes, before each turn.
 const DISK_TIME: Duration = Duration::from_millis(500);
+
+/// How long engines are left alone with executions that wait.
+const SETTLE: Duration = Duration::from_secs(5);
 
 /// Everything that was measured.
 pub struct Results {
@@ -150,7 +156,7 @@ impl Results {
         let mut has_parked = false;
         let cells = self.cells.iter_mut().filter(|cell| cell.engine == place);
         // It takes minutes to make ready, so once has to do, when nothing else comes after it.
-        let cells = cells.filter(|cell| is_last || cell.workload != Workload::Checkpoint);
+        let cells = cells.filter(|cell| is_last || !cell.workload.takes_minutes());
         for cell in cells {
             let Ok(samples) = &mut cell.samples else {
                 continue;
@@ -202,6 +208,8 @@ fn park(engine: &mut dyn Engine) -> Result<Parked> {
     let (before, started) = (Memory::now(engine), Instant::now());
     engine.start_many(Workload::Checkpoint, PARKED)?;
     let took = started.elapsed();
+    // Some say that an execution is started before it waits.
+    sleep(SETTLE);
     let after = Memory::now(engine);
     Ok(Parked {
         took,

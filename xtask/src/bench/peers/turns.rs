@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 
 use super::{
     super::{
@@ -103,8 +103,10 @@ pub fn take(options: &Options, entrants: &[Entrant<'_>]) -> Result<Results> {
                 options.rounds, entrant.kind.title
             ));
             results.syncs.extend(probe.sync_for(DISK_TIME)?);
-            let turn = results.turn(place, installed, round == options.rounds);
-            turn.with_context(|| entrant.kind.title)?;
+            if let Err(error) = results.turn(place, installed, round == options.rounds) {
+                results.break_off(place, &error);
+                continue;
+            }
             let recovers = options.workloads.contains(&Workload::Recovery);
             if recovers && round == options.rounds {
                 results.engines[place].recovery = Some(recover(installed));
@@ -146,6 +148,17 @@ impl Results {
             rounds: options.rounds,
             engines: entrants.iter().map(participant).collect(),
             cells,
+        }
+    }
+
+    /// It could not be started; what it has not been measured at so far has failed.
+    fn break_off(&mut self, place: usize, error: &anyhow::Error) {
+        say(&format!("{}: {error:#}", self.engines[place].kind.title));
+        let cells = self.cells.iter_mut().filter(|cell| cell.engine == place);
+        for cell in cells {
+            if cell.samples.as_ref().is_ok_and(Vec::is_empty) {
+                cell.samples = Err(format!("{error:#}"));
+            }
         }
     }
 

@@ -229,8 +229,7 @@ impl Executor {
             return self.finished(id);
         };
         let (reply, answer) = oneshot::channel();
-        run.send(Wake::Wait { reply }).await.ok()?;
-        answer.await.ok()
+        answered(run, Wake::Wait { reply }, answer).await
     }
 
     /// An execution that is over, when it ended here or was read back a moment ago.
@@ -297,9 +296,7 @@ impl Executor {
                 command: command.clone(),
                 reply,
             };
-            if run.send(wake).await.is_ok()
-                && let Ok(answer) = answer.await
-            {
+            if let Some(answer) = answered(run, wake, answer).await {
                 return answer;
             }
             // The actor left just then: the execution is over or released. Ask anew.
@@ -308,6 +305,20 @@ impl Executor {
             }
         }
     }
+}
+
+/// Sends an actor a wake and waits for its answer; none when it is gone without one.
+///
+/// The sender goes before the wait: a message that is sent in the moment when the receiver is dropped
+/// stays in the channel, and the reply in it, for as long as there is a sender.
+async fn answered<T>(
+    run: mpsc::Sender<Wake>,
+    wake: Wake,
+    answer: oneshot::Receiver<T>,
+) -> Option<T> {
+    run.send(wake).await.ok()?;
+    drop(run);
+    answer.await.ok()
 }
 
 impl Shared {

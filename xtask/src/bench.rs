@@ -1,9 +1,11 @@
-//! `cargo xtask bench`: what a host on this machine does, measured from outside.
+//! `cargo xtask bench`: what a host on this machine does, measured from outside, and, in `micro`, from
+//! within.
 //!
 //! Load generator and host share the processors, so the figures are what is left to the host.
 
 mod disk;
 mod load;
+mod micro;
 mod postgres;
 mod size;
 
@@ -57,7 +59,7 @@ pub fn command(workspace: &Workspace, arguments: Arguments) -> Result<ExitCode> 
         match argument {
             Argument::Word(
                 name @ ("http" | "latency" | "throughput" | "size" | "postgres" | "parked"
-                | "recovery"),
+                | "recovery" | "micro"),
             ) => {
                 wanted.push(name.to_owned());
             }
@@ -69,16 +71,32 @@ pub fn command(workspace: &Workspace, arguments: Arguments) -> Result<ExitCode> 
     if !(1..=SECONDS_MAX).contains(&seconds) {
         bail!("--seconds is 1 to {SECONDS_MAX}");
     }
+    let time = Duration::from_secs(seconds);
+    let mut results = Vec::new();
+    // They take minutes, so only when they are asked for by name.
+    if wanted.iter().any(|wanted| wanted == "micro") {
+        results.extend(micro::measure(workspace, time)?);
+    }
+    if wanted.is_empty() || wanted.iter().any(|wanted| wanted != "micro") {
+        results.extend(hosts(workspace, &wanted, time)?);
+    }
+    let is_reached = results.iter().all(|result| result["reached"] != false);
+    println!("{}", Value::from(results));
+    Ok(ExitCode::from(u8::from(!is_reached)))
+}
+
+/// What hosts do; all but what takes minutes unless something is asked for by name.
+fn hosts(workspace: &Workspace, wanted: &[String], time: Duration) -> Result<Vec<Value>> {
     build::all(workspace)?;
-    let is_wanted = |name: &str| wanted.is_empty() || wanted.iter().any(|wanted| wanted == name);
+    let is_named = |name: &str| wanted.iter().any(|wanted| wanted == name);
+    let is_wanted = |name: &str| wanted.is_empty() || is_named(name);
     let folder = TempFolder::new()?;
     let mut setup = Setup::new(workspace, folder.path().to_owned());
     setup.phases.push(workspace.test_phases());
     let host = setup.start()?;
     let mut results = Vec::new();
-    let time = Duration::from_secs(seconds);
     if is_wanted("http") {
-        results.extend(http(&host, seconds)?);
+        results.extend(http(&host, time.as_secs())?);
     }
     if is_wanted("latency") || is_wanted("throughput") {
         define(&host)?;
@@ -96,16 +114,13 @@ pub fn command(workspace: &Workspace, arguments: Arguments) -> Result<ExitCode> 
     if is_wanted("postgres") {
         results.extend(postgres::measure(&setup, time)?);
     }
-    // It takes minutes, so only when it is asked for by name.
-    if wanted.iter().any(|wanted| wanted == "parked") {
+    if is_named("parked") {
         results.push(postgres::parked(&setup)?);
     }
-    if wanted.iter().any(|wanted| wanted == "recovery") {
+    if is_named("recovery") {
         results.push(postgres::recovery(&setup)?);
     }
-    let is_reached = results.iter().all(|result| result["reached"] == true);
-    println!("{}", Value::from(results));
-    Ok(ExitCode::from(u8::from(!is_reached)))
+    Ok(results)
 }
 
 /// `GET /health/live` with wrk, through its component.

@@ -93,8 +93,8 @@ const COMMANDS: &[Command] = &[
     },
     Command {
         name: "bench",
-        usage: "[http|latency|throughput|size] [--seconds N]",
-        about: "measure a host on this machine",
+        usage: "[http|latency|throughput|size|postgres|parked|recovery|micro] [--seconds N]",
+        about: "measure a host on this machine, or single things in it",
         run: bench::command,
     },
 ];

@@ -7,6 +7,10 @@ use serde_json::Value;
 
 use crate::shell;
 
+/// The package with the micro-benchmarks. It is no default member, so that builds and tests do without
+/// criterion.
+pub const MICRO: &str = "phasewright-micro";
+
 /// The packages and folders of this workspace.
 pub struct Workspace {
     /// Where `Cargo.toml` is.
@@ -99,7 +103,16 @@ impl Workspace {
 
     /// The program.
     pub fn phasewright(&self) -> PathBuf {
-        let name = format!("phasewright{}", std::env::consts::EXE_SUFFIX);
+        self.program("phasewright")
+    }
+
+    /// The micro-benchmarks.
+    pub fn micro(&self) -> PathBuf {
+        self.program(MICRO)
+    }
+
+    fn program(&self, name: &str) -> PathBuf {
+        let name = format!("{name}{}", std::env::consts::EXE_SUFFIX);
         self.cargo_target.join("release").join(name)
     }
 }

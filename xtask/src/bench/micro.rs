@@ -42,7 +42,7 @@ struct Measured {
     group: usize,
     name: String,
     median_us: f64,
-    instructions: Option<f64>,
+    instructions: Option<u64>,
 }
 
 /// Builds and runs all of them, each for so long.
@@ -65,7 +65,7 @@ pub fn measure(workspace: &Workspace, time: Duration) -> Result<Vec<Value>> {
         say("instructions are not counted: valgrind is not installed (apt-get install valgrind)");
     }
     for one in &all {
-        eprintln!("  {one}");
+        eprintln!("  {}", one.to_string().trim_end());
     }
     Ok(all.iter().map(Measured::document).collect())
 }
@@ -119,15 +119,15 @@ fn count(workspace: &Workspace, all: &mut [Measured]) -> Result<()> {
             .arg(&micro)
             .args(["count", &one.name]);
         let (count, report) = output(&mut valgrind)?;
-        let count: f64 = count.trim().parse().context("a count")?;
+        let count: u64 = count.trim().parse().context("a count")?;
         let mut lines = report.lines();
         let collected = lines.find_map(|line| line.split_once("Collected :"));
         let collected = collected.context("callgrind tells no instructions")?.1;
-        let collected: f64 = collected.trim().parse().context("a count")?;
-        if collected == 0.0 {
+        let collected: u64 = collected.trim().parse().context("a count")?;
+        if collected == 0 {
             bail!("callgrind has not found {COUNTED}");
         }
-        one.instructions = Some((collected / count).round());
+        one.instructions = Some(collected / count);
     }
     Ok(())
 }

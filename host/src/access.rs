@@ -1,4 +1,4 @@
-//! Who calls, and what they may do: identities behind bearer tokens, from a file of the
+//! Who calls, and what they may do: identities behind bearer tokens, from files of the
 //! operator's.
 //!
 //! **Invariant:** the host knows digests of tokens, never a token; what it logs and answers
@@ -13,7 +13,7 @@ use std::{collections::BTreeSet, fmt, str::FromStr, sync::Arc};
 
 pub use tokens::{Tokens, TokensError};
 
-use crate::workflow::{GroupName, IdentityName};
+use crate::workflow::{GROUP, GroupName, IdentityName};
 
 /// Who may call this host.
 #[derive(Debug, Clone, Default)]
@@ -101,9 +101,6 @@ const NAMED: [(&str, Scope); 6] = [
 
 /// Whoever asks, where a name is asked for: nobody is called so.
 pub const ME: &str = "me";
-
-/// What a scope begins with that is a group.
-const GROUP: &str = "group:";
 
 impl fmt::Display for Scope {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -6,6 +6,7 @@ mod checkpoints;
 mod client;
 mod db;
 mod executions;
+mod page;
 mod phases;
 mod run;
 mod serve;
@@ -46,7 +47,7 @@ enum Command {
     /// List the checkpoints of a host, show one, or decide on it
     Checkpoints(checkpoints::Checkpoints),
     /// Make a bearer token: it goes to standard error, its entry for the file of `serve --tokens`
-    /// to standard output
+    /// or `--engine-tokens` to standard output
     Token(token::Token),
     /// Look into a database
     #[command(subcommand)]

@@ -60,7 +60,7 @@ struct Call {
 }
 
 impl EngineApi {
-    /// A door to this engine, which some of these tokens open.
+    /// A door to this engine, which those of these tokens open that have the scope `engine`.
     pub fn new(engine: Arc<dyn Engine>, tokens: Arc<Tokens>) -> Self {
         let (stop, _) = watch::channel(false);
         Self {

@@ -226,11 +226,21 @@ impl Executor {
     /// future may be dropped at any time.
     pub async fn wait(&self, id: ExecutionId) -> Option<Arc<Execution>> {
         let Some(run) = self.shared.find(id) else {
-            return self.shared.finished.take(id);
+            return self.finished(id);
         };
         let (reply, answer) = oneshot::channel();
         run.send(Wake::Wait { reply }).await.ok()?;
         answer.await.ok()
+    }
+
+    /// An execution that is over, when it ended here or was read back a moment ago.
+    pub fn finished(&self, id: ExecutionId) -> Option<Arc<Execution>> {
+        self.shared.finished.get(id)
+    }
+
+    /// Keeps an execution that is over, just read back, for whoever asks next.
+    pub fn keep(&self, execution: Arc<Execution>) {
+        self.shared.finished.put(execution);
     }
 
     /// Executions in memory, and attempts that run now.

@@ -29,7 +29,7 @@ pub use id::{
     CheckpointId, Digest, ExecutionId, GroupName, ID_BYTES_MAX, IdError, IdentityName, NodeId,
     PhaseName, Version, WorkflowId,
 };
-pub use reviewer::{Audience, Decider, Denial, Reviewer};
+pub use reviewer::{Audience, Decider, Denial, GROUP, Reviewer};
 pub use status::{ExecutionStatus, NodeStatus};
 pub use template::{
     EXPRESSION_BYTES_MAX, Expression, Form, NodeScope, RENDERED_BYTES_MAX, RenderError, Scope,

@@ -43,21 +43,8 @@ mod spin {
     //! What Spin gives components beside WASI: here only variables.
 
     wasmtime::component::bindgen!({
-        inline: "
-            package spin:variables@3.0.0;
-            interface variables {
-                get: async func(name: string) -> result<string, error>;
-                variant error {
-                    invalid-name(string),
-                    undefined(string),
-                    provider(string),
-                    other(string),
-                }
-            }
-            world platform {
-                import variables;
-            }
-        ",
+        path: "../wit/spin",
+        world: "platform",
         imports: { default: async | store },
     });
 }

@@ -22,6 +22,15 @@ impl Arguments {
         self.all
     }
 
+    /// Takes the first one if it is this word.
+    pub fn take_word(&mut self, word: &str) -> bool {
+        let is_first = self.all.first().is_some_and(|first| first == word);
+        if is_first {
+            self.all.remove(0);
+        }
+        is_first
+    }
+
     /// Refuses any.
     pub fn none(self) -> Result<()> {
         self.parse(|_, _| Ok(false))

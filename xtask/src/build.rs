@@ -10,17 +10,39 @@ use std::{
 use anyhow::{Context, Result};
 
 use crate::{
-    arguments::Arguments,
+    arguments::{Argument, Arguments},
     shell,
     toolchain::{self, WASM_TARGET},
-    workspace::{Guest, GuestKind, Workspace},
+    workspace::{DEPLOYED, Guest, GuestKind, Workspace},
 };
 
 /// `cargo xtask build`
 pub fn command(workspace: &Workspace, arguments: Arguments) -> Result<ExitCode> {
-    arguments.none()?;
+    let mut is_deployed = false;
+    arguments.parse(|argument, _| {
+        is_deployed |= matches!(argument, Argument::Option(DEPLOYED));
+        Ok(is_deployed)
+    })?;
     all(workspace)?;
+    if is_deployed {
+        deployed(workspace)?;
+    }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Builds the host as it is deployed, and says where it is.
+pub fn deployed(workspace: &Workspace) -> Result<Workspace> {
+    let started = Instant::now();
+    let mut build = cargo(workspace);
+    build.args(["build", "--profile", DEPLOYED, "--package", "phasewright"]);
+    shell::run(&mut build)?;
+    let workspace = workspace.deployed();
+    shell::say(&format!(
+        "built {} in {}",
+        relative(&workspace.phasewright(), &workspace.root),
+        shell::seconds(started.elapsed()),
+    ));
+    Ok(workspace)
 }
 
 /// Builds the components and the host.

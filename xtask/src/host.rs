@@ -13,6 +13,7 @@ use std::{
 use crate::{
     cleanup::{self, ChildGuard},
     client::Client,
+    shell,
     workspace::Workspace,
 };
 use anyhow::{Context, Result, bail};
@@ -25,9 +26,6 @@ const STOP_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// How often to look whether a child has ended.
 const POLL: Duration = Duration::from_millis(5);
-
-/// Lines of the host's log that an error shows.
-const LOG_LINES_SHOWN: usize = 20;
 
 /// How to start a host, again and again on the same database.
 #[derive(Clone)]
@@ -57,7 +55,15 @@ pub enum Start {
 /// A host that listens; killed when dropped.
 pub struct Host {
     guard: ChildGuard,
-    base: String,
+    listening: Listening,
+}
+
+/// Where somebody listens.
+pub struct Listening {
+    /// For everybody.
+    pub base: String,
+    /// The engine API, where there is one.
+    pub engine: Option<String>,
 }
 
 impl Setup {
@@ -112,7 +118,7 @@ impl Setup {
         started(&guard);
         let output = guard.child().stdout.take().context("output is piped")?;
         match listening_on(output) {
-            Ok(base) => Ok(Start::Listening(Host { guard, base })),
+            Ok(listening) => Ok(Start::Listening(Host { guard, listening })),
             Err(RecvTimeoutError::Disconnected) => Ok(Start::Ended(wait(&guard, STOP_TIMEOUT)?)),
             Err(RecvTimeoutError::Timeout) => bail!(
                 "the host does not listen after {} s\n{}",
@@ -124,11 +130,7 @@ impl Setup {
 
     /// The last lines that hosts of this setup logged.
     pub fn log(&self) -> String {
-        let log = std::fs::read(self.log_file()).unwrap_or_default();
-        let log = String::from_utf8_lossy(&log);
-        let lines: Vec<_> = log.lines().collect();
-        let last = &lines[lines.len().saturating_sub(LOG_LINES_SHOWN)..];
-        format!("the last lines of its log:\n  {}", last.join("\n  "))
+        shell::last_lines(&self.log_file())
     }
 
     fn log_file(&self) -> PathBuf {
@@ -139,7 +141,7 @@ impl Setup {
 impl Host {
     /// A client of this host.
     pub fn client(&self) -> Client {
-        Client::new(self.base.clone())
+        Client::new(self.listening.base.clone())
     }
 
     /// Its process.
@@ -149,7 +151,12 @@ impl Host {
 
     /// Where it listens.
     pub fn base(&self) -> &str {
-        &self.base
+        &self.listening.base
+    }
+
+    /// Where its engine API listens.
+    pub fn engine(&self) -> Option<&str> {
+        self.listening.engine.as_deref()
     }
 
     /// How it ended, once it has; waits a moment for a host that is about to.
@@ -202,14 +209,19 @@ pub fn wait(guard: &ChildGuard, timeout: Duration) -> Result<ExitStatus> {
     }
 }
 
-/// Reads the one line that a host prints when it is ready; what follows it is read and dropped.
-fn listening_on(output: ChildStdout) -> Result<String, RecvTimeoutError> {
+/// Reads up to the line that a host prints when it is ready; what follows it is read and dropped.
+pub fn listening_on(output: ChildStdout) -> Result<Listening, RecvTimeoutError> {
     let (sender, receiver) = mpsc::channel();
     thread::spawn(move || {
+        let mut engine = None;
         for line in BufReader::new(output).lines().map_while(Result::ok) {
-            if let Some(base) = line.strip_prefix("listening on ") {
+            let url = |what| Some(line.strip_prefix(what)?.trim_end_matches('/').to_owned());
+            if let Some(url) = url("engine API on ") {
+                engine = Some(url);
+            } else if let Some(base) = url("listening on ") {
+                let engine = engine.take();
                 // Nobody waits for a second one.
-                let _ = sender.send(base.trim_end_matches('/').to_owned());
+                let _ = sender.send(Listening { base, engine });
             }
         }
     });

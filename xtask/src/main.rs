@@ -15,6 +15,7 @@ mod steps;
 mod workspace;
 
 mod build;
+mod python;
 mod toolchain;
 
 mod client;
@@ -51,8 +52,8 @@ struct Command {
 const COMMANDS: &[Command] = &[
     Command {
         name: "build",
-        usage: "",
-        about: "build the host and all WebAssembly components",
+        usage: "[--dist]",
+        about: "build the host and all WebAssembly components; with --dist the host as it is deployed, too",
         run: build::command,
     },
     Command {
@@ -93,8 +94,8 @@ const COMMANDS: &[Command] = &[
     },
     Command {
         name: "bench",
-        usage: "[http|latency|throughput|size|postgres|parked|recovery|micro] [--seconds N]",
-        about: "measure a host on this machine, or single things in it",
+        usage: "[http|latency|throughput|memory|size|edge|postgres|parked|recovery|stored] [--seconds N] | peers [--quick] [--engines A,B] … | micro [NAME] [--seconds N]",
+        about: "measure a host on this machine; peers: beside its peers (bench/README.md); micro: single things in it",
         run: bench::command,
     },
 ];

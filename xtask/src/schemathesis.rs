@@ -4,7 +4,6 @@
 //! body that the document does not say, or come to a method that is none.
 
 use std::{
-    fs,
     path::{Path, PathBuf},
     process::{Command, ExitCode},
 };
@@ -16,12 +15,9 @@ use crate::{
     build,
     cleanup::TempFolder,
     host::Setup,
-    shell, toolchain,
+    python, shell,
     workspace::Workspace,
 };
-
-/// What is installed, each version pinned.
-const PACKAGES: &str = include_str!("schemathesis.txt");
 
 /// What every answer has to keep. What the document cannot say (which of the ids that it makes up
 /// exist) is nobody's mistake, so whether good data is taken is not among them.
@@ -78,29 +74,6 @@ fn run(workspace: &Workspace, program: &Path, examples: u32, seed: u32) -> Resul
 /// The program, installed under `target/` in an environment of its own.
 fn install(workspace: &Workspace) -> Result<PathBuf> {
     let folder = workspace.root.join("target/schemathesis");
-    let (program, installed) = (
-        folder.join("bin/schemathesis"),
-        folder.join("installed.txt"),
-    );
-    if fs::read_to_string(&installed).is_ok_and(|packages| packages == PACKAGES) {
-        return Ok(program);
-    }
-    toolchain::ensure_python()?;
-    shell::say("installing schemathesis");
-    let packages = workspace.root.join("xtask/src/schemathesis.txt");
-    shell::run(
-        Command::new("python3")
-            .args(["-m", "venv", "--clear"])
-            .arg(&folder),
-    )?;
-    let mut pip = Command::new(folder.join("bin/pip"));
-    pip.args([
-        "install",
-        "--quiet",
-        "--disable-pip-version-check",
-        "--requirement",
-    ]);
-    shell::run(pip.arg(packages))?;
-    fs::write(installed, PACKAGES)?;
-    Ok(program)
+    python::environment(&folder, &workspace.root.join("xtask/src/schemathesis.txt"))?;
+    Ok(folder.join("bin/schemathesis"))
 }

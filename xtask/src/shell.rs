@@ -3,11 +3,15 @@
 use std::{
     ffi::OsStr,
     io::{BufRead, BufReader, IsTerminal},
+    path::Path,
     process::{Command, Stdio},
     time::Duration,
 };
 
 use anyhow::{Context, Result, bail};
+
+/// Lines of a log that an error shows.
+const LOG_LINES_SHOWN: usize = 20;
 
 /// The cargo that runs this, without what it says of this package: `ring` is built anew, and the
 /// host with it, when that differs from what it was at the last `cargo build` by hand.
@@ -77,6 +81,15 @@ pub fn say(text: &str) {
     }
 }
 
+/// What a program that failed logged last.
+pub fn last_lines(log: &Path) -> String {
+    let log = std::fs::read(log).unwrap_or_default();
+    let log = String::from_utf8_lossy(&log);
+    let lines: Vec<_> = log.lines().collect();
+    let last = &lines[lines.len().saturating_sub(LOG_LINES_SHOWN)..];
+    format!("the last lines of its log:\n  {}", last.join("\n  "))
+}
+
 /// `1.23 s`
 pub fn seconds(duration: Duration) -> String {
     format!("{:.2} s", duration.as_secs_f64())
@@ -93,7 +106,7 @@ pub fn announce(command: &Command) {
 
 /// The name of the program, without where it is.
 fn program(command: &Command) -> String {
-    let path = std::path::Path::new(command.get_program());
+    let path = Path::new(command.get_program());
     let name = path.file_name().unwrap_or(path.as_os_str());
     name.to_string_lossy().into_owned()
 }

@@ -26,14 +26,6 @@ const DATABASE_VARIABLE: &str = "PHASEWRIGHT_TEST_DATABASE";
 /// the host.
 const DOOR_VARIABLE: &str = "PHASEWRIGHT_TEST_DOOR";
 
-/// What the edge cannot show: a host with an engine API knows everybody by name, and these are about one
-/// that knows nobody, or take the token of the edge away.
-const NOT_AT_EDGE: [&str; 3] = [
-    "access::reviewers::a_host_that_knows_nobody_lets_nobody_decide_what_is_for_some",
-    "access::tokens_come_and_go_without_a_restart",
-    "openapi::examples::every_example_gives_what_it_says",
-];
-
 /// What is verified for how many minutes: two together, because this runs often; a long run is for
 /// who changes what it is about.
 const VERIFIED: [(&str, Database, f64); 2] = [
@@ -76,8 +68,7 @@ pub fn command(workspace: &Workspace, arguments: Arguments) -> Result<ExitCode> 
     steps.take("HTTP at the edge", || {
         let mut cargo = cargo(workspace);
         cargo
-            .args(["test", "--release", "--no-fail-fast", "--test", "api", "--"])
-            .args(NOT_AT_EDGE.iter().flat_map(|name| ["--skip", *name]))
+            .args(["test", "--release", "--no-fail-fast", "--test", "api"])
             .env(DOOR_VARIABLE, "edge");
         if let Some(cluster) = &cluster {
             cargo.env(SHARED_URL_VARIABLE, cluster.url("postgres"));

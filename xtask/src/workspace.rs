@@ -7,11 +7,15 @@ use serde_json::Value;
 
 use crate::shell;
 
+/// The profile of what is deployed: optimised across crates, which takes minutes more.
+pub const DEPLOYED: &str = "dist";
+
 /// The package with the micro-benchmarks. It is no default member, so that builds and tests do without
 /// criterion.
 pub const MICRO: &str = "phasewright-micro";
 
 /// The packages and folders of this workspace.
+#[derive(Clone)]
 pub struct Workspace {
     /// Where `Cargo.toml` is.
     pub root: PathBuf,
@@ -19,9 +23,12 @@ pub struct Workspace {
     pub cargo_target: PathBuf,
     /// All members that become, or help to become, WebAssembly.
     pub guests: Vec<Guest>,
+    /// The folder of the profile that the host is built with.
+    host: &'static str,
 }
 
 /// A member that is built for WebAssembly.
+#[derive(Clone)]
 pub struct Guest {
     /// Name of the package; a phase has the name of its package.
     pub package: String,
@@ -69,6 +76,7 @@ impl Workspace {
             cargo_target: folder("target_directory")?,
             root,
             guests,
+            host: "release",
         })
     }
 
@@ -98,22 +106,41 @@ impl Workspace {
 
     /// The component that evaluates expressions.
     pub fn evaluator(&self) -> PathBuf {
-        self.target().join("wasm32-wasip2/wasm/expression.wasm")
+        self.component("expression")
+    }
+
+    /// A component, by the name of its library.
+    pub fn component(&self, library: &str) -> PathBuf {
+        let file = format!("wasm32-wasip2/wasm/{library}.wasm");
+        self.target().join(file)
+    }
+
+    /// The same with the host as it is deployed.
+    pub fn deployed(&self) -> Self {
+        Self {
+            host: DEPLOYED,
+            ..self.clone()
+        }
     }
 
     /// The program.
     pub fn phasewright(&self) -> PathBuf {
-        self.program("phasewright")
+        self.built(self.host, "phasewright")
     }
 
-    /// The micro-benchmarks.
+    /// A program that is built with it.
+    pub fn program(&self, name: &str) -> PathBuf {
+        self.built("release", name)
+    }
+
+    /// The micro-benchmarks, of the host as it is deployed.
     pub fn micro(&self) -> PathBuf {
-        self.program(MICRO)
+        self.built(DEPLOYED, MICRO)
     }
 
-    fn program(&self, name: &str) -> PathBuf {
+    fn built(&self, profile: &str, name: &str) -> PathBuf {
         let name = format!("{name}{}", std::env::consts::EXE_SUFFIX);
-        self.cargo_target.join("release").join(name)
+        self.cargo_target.join(profile).join(name)
     }
 }
 

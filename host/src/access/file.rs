@@ -44,10 +44,12 @@ impl fmt::Display for Mistake {
     }
 }
 
-/// The identities in this text, or all that is wrong with it.
-pub(super) fn parse(text: &str) -> Result<Table, Vec<Mistake>> {
+/// The identities in this text, or all that is wrong with it: also scopes beside the only one that
+/// it is about, if there is such.
+pub(super) fn parse(text: &str, only: Option<&Scope>) -> Result<Table, Vec<Mistake>> {
     let mut reader = Reader {
         text,
+        only,
         place: String::new(),
         mistakes: Vec::new(),
     };
@@ -70,6 +72,7 @@ pub(super) fn parse(text: &str) -> Result<Table, Vec<Mistake>> {
 
 struct Reader<'t> {
     text: &'t str,
+    only: Option<&'t Scope>,
     /// What messages begin with.
     place: String,
     mistakes: Vec<Mistake>,
@@ -197,9 +200,14 @@ impl Reader<'_> {
             self.wrong(&value.span(), "scopes must have at least one");
         }
         for value in values {
-            if let Some(scope) = self.parsed::<Scope>(value, "a scope")
-                && !scopes.insert(scope)
-            {
+            let Some(scope) = self.parsed::<Scope>(value, "a scope") else {
+                continue;
+            };
+            if let Some(only) = self.only.filter(|only| **only != scope) {
+                let message = format!("the scope {scope} is for nothing here: use {only}");
+                self.wrong(&value.span(), message);
+            }
+            if !scopes.insert(scope) {
                 self.wrong(&value.span(), "the scope is there twice");
             }
         }

@@ -17,7 +17,7 @@ fn entry(name: &str, tokens: &[&str], scopes: &[&str]) -> String {
 }
 
 fn mistakes(text: &str) -> Vec<String> {
-    let found = parse(text).err().unwrap_or_default();
+    let found = parse(text, None).err().unwrap_or_default();
     found.iter().map(ToString::to_string).collect()
 }
 
@@ -156,6 +156,30 @@ sha256 = "{two}"
 }
 
 #[test]
+fn a_file_for_one_scope_has_no_other() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("engine.toml");
+    let edge = entry("edge", &["e"], &["engine"]);
+    fs::write(&file, &edge).unwrap();
+    let tokens = Tokens::open_only(&file, Scope::Engine).unwrap();
+    assert!(tokens.who(Some("Bearer e")).is_ok());
+
+    let alice = entry("alice", &["a"], &["engine", "read", "group:it"]);
+    fs::write(&file, edge + &alice).unwrap();
+    tokens.refresh();
+    assert_eq!(tokens.who(Some("Bearer a")), Err(Refused::Unknown));
+    let error = Tokens::open_only(&file, Scope::Engine).unwrap_err();
+    let error = error.to_string();
+    for wrong in [
+        "line 8: token 2: the scope read is for nothing here: use engine",
+        "line 8: token 2: the scope group:it is for nothing here: use engine",
+    ] {
+        assert!(error.contains(wrong), "{error}");
+    }
+    assert!(Tokens::open(&file).is_ok());
+}
+
+#[test]
 fn a_changed_file_counts_and_a_broken_one_does_not() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("tokens.toml");
@@ -204,6 +228,6 @@ proptest! {
 
     #[test]
     fn no_text_breaks_the_reader(text in "(\\[\\[token\\]\\]\n|name|sha256|scopes| = |\"a\"|\\[|\\]|1|\n|é|\\PC){0,30}") {
-        let _ = parse(&text);
+        let _ = parse(&text, None);
     }
 }

@@ -12,7 +12,7 @@ use std::{
 use tracing::{error, info};
 
 use super::{
-    Identity, Refused,
+    Identity, Refused, Scope,
     file::{self, Mistake},
 };
 use crate::workflow::{Digest, IdentityName};
@@ -49,6 +49,8 @@ pub enum TokensError {
 #[derive(Debug)]
 pub struct Tokens {
     file: PathBuf,
+    /// What they all have to be for, and nothing else.
+    only: Option<Scope>,
     /// What was in the file when it was last looked at, good or not.
     seen: Mutex<Digest>,
     table: RwLock<Arc<Table>>,
@@ -64,12 +66,22 @@ pub(super) struct Table {
 impl Tokens {
     /// Reads the file.
     pub fn open(file: &Path) -> Result<Self, TokensError> {
+        Self::load(file, None)
+    }
+
+    /// Reads a file in which no token is good for anything but this.
+    pub fn open_only(file: &Path, scope: Scope) -> Result<Self, TokensError> {
+        Self::load(file, Some(scope))
+    }
+
+    fn load(file: &Path, only: Option<Scope>) -> Result<Self, TokensError> {
         let content = read(file);
         let seen = fingerprint(&content);
         Ok(Self {
-            table: RwLock::new(Arc::new(parse(file, content)?)),
+            table: RwLock::new(Arc::new(parse(file, content, only.as_ref())?)),
             seen: Mutex::new(seen),
             file: file.to_owned(),
+            only,
         })
     }
 
@@ -119,7 +131,7 @@ impl Tokens {
             return;
         }
         *seen = found;
-        match parse(&self.file, content) {
+        match parse(&self.file, content, self.only.as_ref()) {
             Ok(table) => {
                 let identities = table.by_name.len();
                 *self.table.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(table);
@@ -146,12 +158,16 @@ fn read(file: &Path) -> io::Result<String> {
     Ok(text)
 }
 
-fn parse(file: &Path, content: io::Result<String>) -> Result<Table, TokensError> {
+fn parse(
+    file: &Path,
+    content: io::Result<String>,
+    only: Option<&Scope>,
+) -> Result<Table, TokensError> {
     let text = content.map_err(|error| TokensError::Read {
         file: file.to_owned(),
         error,
     })?;
-    file::parse(&text).map_err(|mistakes| TokensError::Wrong {
+    file::parse(&text, only).map_err(|mistakes| TokensError::Wrong {
         file: file.to_owned(),
         mistakes,
     })

@@ -117,8 +117,8 @@ impl Which {
         Ok(ExitCode::from(u8::from(refused > 0)))
     }
 
-    fn query(&self, cursor: Option<String>) -> Vec<(&'static str, String)> {
-        let given = [
+    fn query(&self, cursor: Option<String>) -> [(&'static str, Option<String>); 8] {
+        [
             ("workflow_id", self.workflow.clone()),
             ("version", self.version.map(|version| version.to_string())),
             ("status", self.status.clone()),
@@ -127,11 +127,7 @@ impl Which {
             ("dry_run", self.dry_run.then(|| "true".to_owned())),
             ("limit", Some(PAGE.to_string())),
             ("cursor", cursor),
-        ];
-        let given = given.into_iter();
-        given
-            .filter_map(|(name, value)| Some((name, value?)))
-            .collect()
+        ]
     }
 }
 

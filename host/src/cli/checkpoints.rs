@@ -6,7 +6,7 @@ use anyhow::Result;
 use clap::{Args, Subcommand};
 use serde_json::json;
 
-use super::{client::Client, run, show};
+use super::{client::Client, page::Page, run, show};
 
 #[derive(Debug, Args)]
 pub(super) struct Checkpoints {
@@ -30,14 +30,8 @@ enum Command {
         /// Only what this one could decide now; `me` for whoever has the token
         #[arg(long, value_name = "NAME")]
         reviewer: Option<String>,
-        /// At most this many
-        #[arg(long, default_value_t = 50)]
-        limit: u32,
-        /// Go on where the page before ended
-        #[arg(long)]
-        cursor: Option<String>,
         #[command(flatten)]
-        client: Client,
+        page: Page,
     },
     /// Show one, with what is proposed
     Show {
@@ -79,23 +73,15 @@ impl Checkpoints {
                 execution,
                 workflow,
                 reviewer,
-                limit,
-                cursor,
-                client,
+                page,
             } => {
-                let mut query = vec![("status", status.clone()), ("limit", limit.to_string())];
-                let optional = [
-                    ("execution_id", execution),
-                    ("workflow_id", workflow),
-                    ("reviewer", reviewer),
-                    ("cursor", cursor),
+                let filter = [
+                    ("status", Some(status.clone())),
+                    ("execution_id", execution.clone()),
+                    ("workflow_id", workflow.clone()),
+                    ("reviewer", reviewer.clone()),
                 ];
-                query.extend(
-                    optional
-                        .into_iter()
-                        .filter_map(|(name, value)| Some((name, value.clone()?))),
-                );
-                let page = client.get(&["api", "checkpoints"], &query)?;
+                let found = page.get(&["api", "checkpoints"], &filter)?;
                 let columns = [
                     ("CHECKPOINT", "checkpoint_id"),
                     ("EXECUTION", "execution_id"),
@@ -104,7 +90,7 @@ impl Checkpoints {
                     ("CREATED", "created_at"),
                     ("TITLE", "title"),
                 ];
-                show::page(&page, client.json, &columns);
+                show::page(&found, page.client.json, &columns);
             }
             Command::Show { id, client } => {
                 show::json(&client.get(&["api", "checkpoints", id], &[])?);

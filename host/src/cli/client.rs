@@ -7,6 +7,9 @@ use clap::Args;
 use serde_json::Value;
 use ureq::{Agent, RequestBuilder};
 
+/// Parameters of a query by name; what has no value is left out.
+pub(super) type Query<'q> = [(&'q str, Option<String>)];
+
 /// Which host to ask, and how to show what it says.
 #[derive(Debug, Args)]
 pub(super) struct Client {
@@ -33,13 +36,10 @@ pub(super) struct Client {
 }
 
 impl Client {
-    /// GET, with these query parameters.
-    pub(super) fn get(&self, path: &[&str], query: &[(&str, String)]) -> Result<Value> {
-        let mut request = self.authorised(agent().get(self.url(path)));
-        for (name, value) in query {
-            request = request.query(*name, value);
-        }
-        self.read(request.call())
+    /// GET, with this query.
+    pub(super) fn get(&self, path: &[&str], query: &Query) -> Result<Value> {
+        let request = self.authorised(agent().get(self.url(path)));
+        self.read(asking(request, query).call())
     }
 
     /// POST a JSON body.
@@ -47,18 +47,10 @@ impl Client {
         self.post_with(path, &[], body)
     }
 
-    /// The same, with these query parameters.
-    pub(super) fn post_with(
-        &self,
-        path: &[&str],
-        query: &[(&str, String)],
-        body: &Value,
-    ) -> Result<Value> {
-        let mut request = self.authorised(agent().post(self.url(path)));
-        for (name, value) in query {
-            request = request.query(*name, value);
-        }
-        self.read(request.send_json(body))
+    /// The same, with this query.
+    pub(super) fn post_with(&self, path: &[&str], query: &Query, body: &Value) -> Result<Value> {
+        let request = self.authorised(agent().post(self.url(path)));
+        self.read(asking(request, query).send_json(body))
     }
 
     /// DELETE.
@@ -113,6 +105,15 @@ impl Client {
             problem(&text).unwrap_or_else(|| format!("the host answered {status}"))
         );
     }
+}
+
+fn asking<Any>(mut request: RequestBuilder<Any>, query: &Query) -> RequestBuilder<Any> {
+    for (name, value) in query {
+        if let Some(value) = value {
+            request = request.query(*name, value);
+        }
+    }
+    request
 }
 
 fn agent() -> Agent {

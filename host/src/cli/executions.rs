@@ -6,7 +6,7 @@ use anyhow::Result;
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
-use super::{bulk::Many, client::Client, run, show};
+use super::{bulk::Many, client::Client, page::Page, run, show};
 
 #[derive(Debug, Args)]
 #[command(args_conflicts_with_subcommands = true)]
@@ -21,14 +21,8 @@ pub(super) struct Executions {
     /// Only in this status: pending, running, `awaiting_checkpoint`, paused, completed, failed, cancelled or `timed_out`
     #[arg(long)]
     status: Option<String>,
-    /// At most this many
-    #[arg(long, default_value_t = 50)]
-    limit: u32,
-    /// Go on where the page before ended
-    #[arg(long)]
-    cursor: Option<String>,
     #[command(flatten)]
-    client: Client,
+    page: Page,
 }
 
 #[derive(Debug, Subcommand)]
@@ -79,7 +73,7 @@ impl Rerun {
         if let Some(input) = &self.input {
             body["input"] = run::read_json(input)?;
         }
-        let query = [("dry_run", self.dry_run.to_string())];
+        let query = [("dry_run", Some(self.dry_run.to_string()))];
         let path = ["api", "executions", &self.id, "rerun"];
         let answer = self.client.post_with(&path, &query, &body)?;
         if self.client.json {
@@ -112,7 +106,7 @@ struct Migrate {
 impl Migrate {
     fn send(&self) -> Result<()> {
         let body = json!({"version": self.version});
-        let query = [("dry_run", self.dry_run.to_string())];
+        let query = [("dry_run", Some(self.dry_run.to_string()))];
         let path = ["api", "executions", &self.id, "migrate"];
         let answer = self.client.post_with(&path, &query, &body)?;
         if self.client.json {
@@ -177,25 +171,20 @@ impl Executions {
             (Some(Command::Migrate(migrate)), _) => migrate.send()?,
             (Some(Command::Rerun(rerun)), _) => rerun.send()?,
             (Some(Command::All(many)), _) => return many.run(),
-            (None, Some(id)) => self.show(&self.client.get(&["api", "executions", id], &[])?),
+            (None, Some(id)) => {
+                self.show(&self.page.client.get(&["api", "executions", id], &[])?);
+            }
             (None, None) => self.list()?,
         }
         Ok(ExitCode::SUCCESS)
     }
 
     fn list(&self) -> Result<()> {
-        let mut query = vec![("limit", self.limit.to_string())];
-        let optional = [
-            ("workflow_id", &self.workflow),
-            ("status", &self.status),
-            ("cursor", &self.cursor),
+        let filter = [
+            ("workflow_id", self.workflow.clone()),
+            ("status", self.status.clone()),
         ];
-        query.extend(
-            optional
-                .into_iter()
-                .filter_map(|(name, value)| Some((name, value.clone()?))),
-        );
-        let page = self.client.get(&["api", "executions"], &query)?;
+        let page = self.page.get(&["api", "executions"], &filter)?;
         let columns = [
             ("EXECUTION", "execution_id"),
             ("WORKFLOW", "workflow_id"),
@@ -204,12 +193,12 @@ impl Executions {
             ("CREATED", "created_at"),
             ("ERROR", "error"),
         ];
-        show::page(&page, self.client.json, &columns);
+        show::page(&page, self.page.client.json, &columns);
         Ok(())
     }
 
     fn show(&self, execution: &Value) {
-        if self.client.json {
+        if self.page.client.json {
             return show::json(execution);
         }
         for field in [

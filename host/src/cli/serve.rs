@@ -1,12 +1,7 @@
 //! `phasewright serve`
 
 use std::{
-    io::Write,
-    net::SocketAddr,
-    path::{Path, PathBuf},
-    process::ExitCode,
-    sync::Arc,
-    time::Duration,
+    io::Write, net::SocketAddr, path::PathBuf, process::ExitCode, sync::Arc, time::Duration,
 };
 
 use anyhow::{Context, Result, bail};
@@ -14,13 +9,13 @@ use clap::Args;
 use futures::FutureExt;
 use tokio::{
     signal::unix::{SignalKind, signal},
-    task::JoinHandle,
+    task::JoinSet,
 };
 use tracing::{info, warn};
 
 use super::{DatabaseArgs, PhaseArgs};
 use crate::{
-    access::{Access, Tokens},
+    access::{Access, Scope, Tokens},
     app::{App, Config},
     contract::Engine,
     endpoints::{self, Endpoints, Manifest},
@@ -37,14 +32,19 @@ pub(super) struct Serve {
     listen: String,
     #[command(flatten)]
     database: DatabaseArgs,
-    /// Address to serve the engine API on, for endpoints that run elsewhere; needs --tokens
+    /// Address to serve the engine API on, for endpoints that run elsewhere; needs --engine-tokens
+    /// or --tokens
+    #[arg(long, value_name = "ADDRESS", env = "PHASEWRIGHT_ENGINE_LISTEN")]
+    engine_listen: Option<String>,
+    /// File like that of --tokens with the tokens that open the engine API, whose only scope is
+    /// `engine`; without one, those of --tokens open it that have this scope
     #[arg(
         long,
-        value_name = "ADDRESS",
-        env = "PHASEWRIGHT_ENGINE_LISTEN",
-        requires = "tokens"
+        value_name = "FILE",
+        env = "PHASEWRIGHT_ENGINE_TOKENS",
+        requires = "engine_listen"
     )]
-    engine_listen: Option<String>,
+    engine_tokens: Option<PathBuf>,
     /// Spin manifest with the endpoint components
     #[arg(long, value_name = "FILE", default_value = "spin.toml")]
     app: PathBuf,
@@ -89,17 +89,20 @@ pub(super) struct Serve {
 impl Serve {
     pub(super) async fn run(self) -> Result<ExitCode> {
         let manifest = Manifest::read(&self.app).context("failed to read the application")?;
-        let access = access(self.tokens.as_deref())?;
+        // They end with this function.
+        let mut watches = JoinSet::new();
+        let access = self.access(&mut watches)?;
+        let engine_api = self.engine_api(&access, &mut watches)?;
         let config = Config {
             access: access.clone(),
-            database: self.database.url,
+            database: self.database.url.clone(),
             hosting: Hosting {
                 lease: Duration::from_secs(self.lease_seconds),
                 crashes_max: self.max_crashes,
                 keep: self.keep_days,
             },
-            phases: self.phases.folders,
-            evaluator: self.phases.evaluator,
+            phases: self.phases.folders.clone(),
+            evaluator: self.phases.evaluator.clone(),
         };
         let mut app = App::open(config).await?;
         let engine: Arc<dyn Engine> = app.service.clone();
@@ -116,11 +119,13 @@ impl Serve {
         )
         .await;
         let server = server.with_context(|| format!("failed to listen on {}", self.listen))?;
-        let engine_api = match &self.engine_listen {
-            Some(address) => Some(bind_engine_api(address, app.service.clone(), &access).await?),
+        warn_of_strangers(&access, server.address(), engine_api.is_some());
+        let engine_api = match engine_api {
+            Some((address, tokens)) => {
+                Some(bind_engine_api(address, app.service.clone(), tokens).await?)
+            }
             None => None,
         };
-        let tokens = watch(access, server.address());
         // Before anybody knows that it listens: they may ask it to end at once.
         let stop = stop_signal()?.boxed().shared();
         // Only now, when nothing can fail any more: what is begun is better not interrupted at once.
@@ -138,53 +143,83 @@ impl Serve {
         };
         tokio::join!(server.serve(stop.clone()), engine_api);
         info!("stopping");
-        if let Some(tokens) = tokens {
-            tokens.abort();
-        }
         app.stop().await;
         Ok(ExitCode::SUCCESS)
     }
+
+    /// Who may call.
+    fn access(&self, watches: &mut JoinSet<()>) -> Result<Access> {
+        let Some(file) = &self.tokens else {
+            return Ok(Access::Open);
+        };
+        let tokens = Tokens::open(file).context("failed to read the tokens")?;
+        info!(identities = tokens.count(), "calls need bearer tokens");
+        Ok(Access::Tokens(watched(tokens, watches)))
+    }
+
+    /// Where the engine API is to be, and whose tokens open it: it is never without any.
+    fn engine_api(
+        &self,
+        access: &Access,
+        watches: &mut JoinSet<()>,
+    ) -> Result<Option<(&str, Arc<Tokens>)>> {
+        let Some(address) = self.engine_listen.as_deref() else {
+            return Ok(None);
+        };
+        let tokens = match (&self.engine_tokens, access) {
+            (Some(file), _) => {
+                let tokens = Tokens::open_only(file, Scope::Engine);
+                watched(
+                    tokens.context("failed to read the tokens of the engine API")?,
+                    watches,
+                )
+            }
+            (None, Access::Tokens(tokens)) => tokens.clone(),
+            (None, Access::Open) => bail!(
+                "--engine-listen needs --engine-tokens or --tokens: nobody calls the engine \
+                 without a token"
+            ),
+        };
+        Ok(Some((address, tokens)))
+    }
 }
 
-fn access(tokens: Option<&Path>) -> Result<Access> {
-    let Some(file) = tokens else {
-        return Ok(Access::Open);
-    };
-    let tokens = Tokens::open(file).context("failed to read the tokens")?;
-    info!(identities = tokens.count(), "calls need bearer tokens");
-    Ok(Access::Tokens(Arc::new(tokens)))
+/// Sees to it that changes of the file count.
+fn watched(tokens: Tokens, watches: &mut JoinSet<()>) -> Arc<Tokens> {
+    let tokens = Arc::new(tokens);
+    watches.spawn(tokens.clone().watch());
+    tokens
 }
 
 async fn bind_engine_api(
     address: &str,
     engine: Arc<dyn Engine>,
-    access: &Access,
+    tokens: Arc<Tokens>,
 ) -> Result<Server<EngineApi>> {
-    let Access::Tokens(tokens) = access else {
-        bail!("--engine-listen needs --tokens: nobody calls the engine without one");
-    };
     let limits = http::Limits {
         body_bytes: BODY_BYTES_MAX,
         ..http::Limits::default()
     };
-    let site = Arc::new(EngineApi::new(engine, tokens.clone()));
+    let site = Arc::new(EngineApi::new(engine, tokens));
     let server = Server::bind(address, site, Connections::default(), limits).await;
     server.with_context(|| format!("failed to listen on {address} for the engine API"))
 }
 
-/// Sees to it that changes of the file count; says so when nobody needs a token.
-fn watch(access: Access, address: SocketAddr) -> Option<JoinHandle<()>> {
-    match access {
-        Access::Tokens(tokens) => Some(tokio::spawn(tokens.watch())),
-        Access::Open => {
-            if !address.ip().to_canonical().is_loopback() {
-                warn!(
-                    %address,
-                    "whoever reaches this address may do anything; --tokens says who may do what"
-                );
-            }
-            None
-        }
+/// Says so when clients need no token and are perhaps not on this machine.
+fn warn_of_strangers(access: &Access, address: SocketAddr, has_engine_api: bool) {
+    let Access::Open = access else {
+        return;
+    };
+    if !address.ip().to_canonical().is_loopback() {
+        warn!(
+            %address,
+            "whoever reaches this address may do anything; --tokens says who may do what"
+        );
+    }
+    if has_engine_api {
+        warn!(
+            "whoever reaches the endpoints elsewhere may do anything; --tokens says who may do what"
+        );
     }
 }
 

@@ -6,7 +6,7 @@ use anyhow::Result;
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
-use super::{client::Client, show};
+use super::{client::Client, page::Page, show};
 
 #[derive(Debug, Args)]
 #[command(args_conflicts_with_subcommands = true)]
@@ -20,19 +20,6 @@ pub(super) struct Workflows {
     version: Option<u32>,
     #[command(flatten)]
     page: Page,
-}
-
-/// Which part of a list.
-#[derive(Debug, Args)]
-struct Page {
-    /// At most this many
-    #[arg(long, default_value_t = 50)]
-    limit: u32,
-    /// Go on where the page before ended
-    #[arg(long)]
-    cursor: Option<String>,
-    #[command(flatten)]
-    client: Client,
 }
 
 #[derive(Debug, Subcommand)]
@@ -133,33 +120,29 @@ fn show_difference(found: &Value) {
     changes("", &found["document"]);
 }
 
-impl Page {
-    fn list(&self, path: &[&str]) -> Result<()> {
-        let mut query = vec![("limit", self.limit.to_string())];
-        query.extend(self.cursor.clone().map(|cursor| ("cursor", cursor)));
-        let mut page = self.client.get(path, &query)?;
-        if !self.client.json {
-            for item in page["items"].as_array_mut().into_iter().flatten() {
-                item["deprecated"] = item["deprecated"]["reason"].take();
-            }
+fn list(page: &Page, path: &[&str]) -> Result<()> {
+    let mut found = page.get(path, &[])?;
+    if !page.client.json {
+        for item in found["items"].as_array_mut().into_iter().flatten() {
+            item["deprecated"] = item["deprecated"]["reason"].take();
         }
-        let columns = [
-            ("WORKFLOW", "id"),
-            ("VERSION", "version"),
-            ("NAME", "name"),
-            ("CREATED", "created_at"),
-            ("DEPRECATED", "deprecated"),
-        ];
-        show::page(&page, self.client.json, &columns);
-        Ok(())
     }
+    let columns = [
+        ("WORKFLOW", "id"),
+        ("VERSION", "version"),
+        ("NAME", "name"),
+        ("CREATED", "created_at"),
+        ("DEPRECATED", "deprecated"),
+    ];
+    show::page(&found, page.client.json, &columns);
+    Ok(())
 }
 
 impl Workflows {
     pub(super) fn run(&self) -> Result<ExitCode> {
         match (&self.command, &self.id) {
             (Some(Command::Versions { id, page }), _) => {
-                page.list(&["api", "workflows", id, "versions"])?;
+                list(page, &["api", "workflows", id, "versions"])?;
             }
             (
                 Some(Command::Diff {
@@ -171,10 +154,7 @@ impl Workflows {
                 _,
             ) => {
                 let query = [("from", from), ("to", to)];
-                let query = query.into_iter();
-                let query: Vec<_> = query
-                    .filter_map(|(name, version)| Some((name, (*version)?.to_string())))
-                    .collect();
+                let query = query.map(|(name, version)| (name, version.map(|it| it.to_string())));
                 let found = client.get(&["api", "workflows", id, "diff"], &query)?;
                 if client.json {
                     show::json(&found);
@@ -203,11 +183,10 @@ impl Workflows {
             }
             (Some(Command::Restore { which }), _) => which.set("restore", &json!({}))?,
             (None, Some(id)) => {
-                let version = self.version.map(|version| ("version", version.to_string()));
-                let query: Vec<_> = version.into_iter().collect();
+                let query = [("version", self.version.map(|version| version.to_string()))];
                 show::json(&self.page.client.get(&["api", "workflows", id], &query)?);
             }
-            (None, None) => self.page.list(&["api", "workflows"])?,
+            (None, None) => list(&self.page, &["api", "workflows"])?,
         }
         Ok(ExitCode::SUCCESS)
     }

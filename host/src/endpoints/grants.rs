@@ -11,24 +11,8 @@ use super::{
 
 pub(super) mod bindings {
     wasmtime::component::bindgen!({
-        inline: "
-            package spin:variables@3.0.0;
-
-            interface variables {
-                get: async func(name: string) -> result<string, error>;
-
-                variant error {
-                    invalid-name(string),
-                    undefined(string),
-                    provider(string),
-                    other(string),
-                }
-            }
-
-            world platform {
-                import variables;
-            }
-        ",
+        path: "../wit/spin",
+        world: "platform",
         imports: { default: async | store },
     });
 }

@@ -1,4 +1,5 @@
-//! Executions that were over before who started them came back to ask how they ended.
+//! Executions that are over, for those who ask in the moments after: whoever started one that was
+//! over before they came back, and whoever reads it again and again.
 
 use std::{
     collections::VecDeque,
@@ -14,20 +15,20 @@ use crate::workflow::{Execution, ExecutionId};
 const FINISHED_MAX: usize = 256;
 const EVENTS_MAX: u64 = 100;
 
-/// How long one is kept: whoever asks later reads it back from the store.
+/// How long one is kept. What is over changes no more, but it may be removed: this is how long
+/// it may be seen after that.
 const KEEP: Duration = Duration::from_secs(1);
 
-/// The latest ends, each asked for once at most.
+/// The latest that ended here or were read back, oldest first.
 #[derive(Debug, Default)]
 pub(super) struct Finished(Mutex<VecDeque<(Instant, Arc<Execution>)>>);
 
 impl Finished {
-    /// Keeps an execution that ended just now.
-    pub(super) fn put(&self, execution: &Execution) {
+    /// Keeps an execution that is over as the store has it now, unless it is a large one.
+    pub(super) fn put(&self, execution: Arc<Execution>) {
         if execution.version > EVENTS_MAX {
             return;
         }
-        let execution = Arc::new(execution.clone());
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         while all.len() >= FINISHED_MAX || all.front().is_some_and(|(at, _)| at.elapsed() > KEEP) {
             all.pop_front();
@@ -36,10 +37,9 @@ impl Finished {
     }
 
     /// The execution, unless that was too long ago.
-    pub(super) fn take(&self, id: ExecutionId) -> Option<Arc<Execution>> {
-        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let at = all.iter().position(|(_, execution)| execution.id == id)?;
-        let (at, execution) = all.remove(at)?;
-        (at.elapsed() <= KEEP).then_some(execution)
+    pub(super) fn get(&self, id: ExecutionId) -> Option<Arc<Execution>> {
+        let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let (at, execution) = all.iter().rfind(|(_, execution)| execution.id == id)?;
+        (at.elapsed() <= KEEP).then(|| execution.clone())
     }
 }

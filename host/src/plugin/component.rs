@@ -35,13 +35,7 @@ const DESCRIBE_LIMITS: Limits = Limits {
     cpu_time: Duration::from_secs(10),
     memory_bytes: 256 << 20,
     output_bytes: 1 << 20,
-    artifact_bytes: 1,
-    artifact_count: 1,
-    log_bytes: 64 << 10,
-    log_lines: 100,
-    outbound_requests: 0,
-    outbound_bytes: 0,
-    outbound_time: Duration::ZERO,
+    ..Limits::CLOSED
 };
 
 /// A phase that is ready to run.

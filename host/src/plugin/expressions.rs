@@ -28,13 +28,7 @@ const LIMITS: Limits = Limits {
     cpu_time: Duration::from_secs(1),
     memory_bytes: 128 << 20,
     output_bytes: 16 << 20,
-    artifact_bytes: 1,
-    artifact_count: 1,
-    log_bytes: 64 << 10,
-    log_lines: 100,
-    outbound_requests: 0,
-    outbound_bytes: 0,
-    outbound_time: Duration::ZERO,
+    ..Limits::CLOSED
 };
 
 /// How much of an expression an error about it repeats, in characters.

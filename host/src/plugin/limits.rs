@@ -56,6 +56,22 @@ impl Default for Limits {
 }
 
 impl Limits {
+    /// For guests that only compute: nothing goes out of them but a little log. Time, memory and
+    /// output are for each to say.
+    pub(super) const CLOSED: Self = Self {
+        wall_clock: Duration::ZERO,
+        cpu_time: Duration::ZERO,
+        memory_bytes: 0,
+        output_bytes: 0,
+        artifact_bytes: 1,
+        artifact_count: 1,
+        log_bytes: 64 << 10,
+        log_lines: 100,
+        outbound_requests: 0,
+        outbound_bytes: 0,
+        outbound_time: Duration::ZERO,
+    };
+
     /// What a guest may hand to the host in one call of a host function or as its result:
     /// a full output, a full set of artifacts or a full log, and room for what is beside it.
     pub(super) fn transfer_bytes(&self) -> u64 {

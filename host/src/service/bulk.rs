@@ -1,5 +1,7 @@
 //! The same with many executions: with a page of a list, with each by itself.
 
+use std::sync::Arc;
+
 use futures::{StreamExt, stream};
 use serde_json::Value;
 
@@ -32,6 +34,31 @@ pub(super) enum Manner {
     Dry,
 }
 
+/// What is done with each execution.
+enum Deed<'a> {
+    /// The same for all.
+    Steer(Command),
+    /// Each has the time again that its definition gives it.
+    Resume,
+    /// Each has a key of its own.
+    Rerun(&'a RerunRequest),
+}
+
+impl<'a> Deed<'a> {
+    /// What is wrong with one is wrong with all.
+    fn of(action: &'a Action, asking: &Asking) -> Result<Self, Error> {
+        Ok(match action {
+            Action::Cancel(reason) => Self::Steer(cancelling(asking, reason)?),
+            Action::Pause(reason) => Self::Steer(pausing(asking, reason)?),
+            Action::Resume => Self::Resume,
+            Action::Rerun(request) => {
+                keyed(request.idempotency_key.as_deref(), Value::Null)?;
+                Self::Rerun(request)
+            }
+        })
+    }
+}
+
 impl Service {
     pub(super) async fn apply(
         &self,
@@ -42,16 +69,16 @@ impl Service {
         manner: Manner,
     ) -> Result<Outcomes, Error> {
         check_not_empty(&filter)?;
-        check(action, asking)?;
-        let at_a_time = match action {
+        let deed = Deed::of(action, asking)?;
+        let at_a_time = match deed {
             // What each takes over passes through memory.
-            Action::Rerun(_) => 1,
-            _ => STEERED_AT_A_TIME,
+            Deed::Rerun(_) => 1,
+            Deed::Steer(_) | Deed::Resume => STEERED_AT_A_TIME,
         };
         let (found, next) = self.found(filter, page).await?;
         let one = async |summary: store::Summary| Outcome {
             execution_id: summary.id.to_string(),
-            result: self.apply_to(asking, action, &summary, manner).await,
+            result: self.apply_to(asking, &deed, &summary, manner).await,
         };
         let items = stream::iter(found).map(one).buffered(at_a_time);
         Ok(Outcomes {
@@ -63,23 +90,19 @@ impl Service {
     async fn apply_to(
         &self,
         asking: &Asking,
-        action: &Action,
+        deed: &Deed<'_>,
         summary: &store::Summary,
         manner: Manner,
     ) -> Result<Summary, Error> {
-        let command = match action {
-            Action::Cancel(reason) => cancelling(asking, reason)?,
-            Action::Pause(reason) => pausing(asking, reason)?,
-            Action::Resume => self.resuming(asking, summary).await?,
-            Action::Rerun(request) => {
+        let command = match deed {
+            Deed::Steer(command) => command.clone(),
+            Deed::Resume => self.resuming(asking, summary).await?,
+            Deed::Rerun(request) => {
                 return self.rerun_one(asking, request, summary, manner).await;
             }
         };
         match manner {
-            Manner::Real => {
-                let summary = self.executor.command(summary.id, command).await?;
-                Ok(views::summary(&summary))
-            }
+            Manner::Real => self.steer(summary.id, command).await,
             Manner::Dry => self.would_take(command, summary).await,
         }
     }
@@ -90,7 +113,7 @@ impl Service {
         command: Command,
         summary: &store::Summary,
     ) -> Result<Summary, Error> {
-        let mut execution = self.folded(summary.id).await?;
+        let mut execution = Arc::unwrap_or_clone(self.folded(summary.id).await?);
         execution
             .handle(Input::Command(command), self.clock.now())
             .map_err(CommandError::Refused)?;
@@ -135,16 +158,4 @@ fn check_not_empty(filter: &ExecutionFilter) -> Result<(), Error> {
         return Err(invalid("/filter", message));
     }
     Ok(())
-}
-
-/// What is wrong with one is wrong with all.
-fn check(action: &Action, asking: &Asking) -> Result<(), Error> {
-    match action {
-        Action::Cancel(reason) => cancelling(asking, reason).map(|_| ()),
-        Action::Pause(reason) => pausing(asking, reason).map(|_| ()),
-        Action::Resume => Ok(()),
-        Action::Rerun(request) => {
-            keyed(request.idempotency_key.as_deref(), Value::Null).map(|_| ())
-        }
-    }
 }

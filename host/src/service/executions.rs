@@ -25,7 +25,7 @@ const REASON_CHARACTERS_MAX: usize = 1000;
 impl Service {
     pub(super) async fn execution(&self, id: &str) -> Result<contract::Execution, Error> {
         let id = parameters::id("execution", id)?;
-        Ok(views::execution(&self.folded(id).await?))
+        Ok(views::execution(&*self.folded(id).await?))
     }
 
     /// The execution as soon as it is over, or as it is when the time is up.
@@ -38,7 +38,7 @@ impl Service {
         let timeout = WAIT_MAX.min(Duration::from_millis(timeout_ms.into()));
         match tokio::time::timeout(timeout, self.until_over(id)).await {
             Ok(execution) => Ok(views::execution(&*execution?)),
-            Err(_) => Ok(views::execution(&self.folded(id).await?)),
+            Err(_) => Ok(views::execution(&*self.folded(id).await?)),
         }
     }
 
@@ -78,6 +78,7 @@ impl Service {
         id: &str,
         reason: &str,
     ) -> Result<Summary, Error> {
+        let id = parameters::id("execution", id)?;
         self.steer(id, cancelling(asking, reason)?).await
     }
 
@@ -87,13 +88,14 @@ impl Service {
         id: &str,
         reason: &str,
     ) -> Result<Summary, Error> {
+        let id = parameters::id("execution", id)?;
         self.steer(id, pausing(asking, reason)?).await
     }
 
     pub(super) async fn resume(&self, asking: &Asking, id: &str) -> Result<Summary, Error> {
-        let found: ExecutionId = parameters::id("execution", id)?;
-        let summary = self.store.queries().execution(found).await?;
-        let summary = summary.ok_or_else(|| not_found(found))?;
+        let id: ExecutionId = parameters::id("execution", id)?;
+        let summary = self.store.queries().execution(id).await?;
+        let summary = summary.ok_or_else(|| not_found(id))?;
         self.steer(id, self.resuming(asking, &summary).await?).await
     }
 
@@ -111,16 +113,22 @@ impl Service {
         })
     }
 
-    async fn steer(&self, id: &str, command: Command) -> Result<Summary, Error> {
-        let id = parameters::id("execution", id)?;
+    /// Commands an execution; says where it stands then.
+    pub(super) async fn steer(&self, id: ExecutionId, command: Command) -> Result<Summary, Error> {
         Ok(views::summary(&self.executor.command(id, command).await?))
     }
 
     /// The fold of the committed journal.
-    pub(super) async fn folded(&self, id: ExecutionId) -> Result<Execution, Error> {
-        fold(&*self.store, &self.library, id)
-            .await?
-            .ok_or_else(|| not_found(id))
+    pub(super) async fn folded(&self, id: ExecutionId) -> Result<Arc<Execution>, Error> {
+        if let Some(execution) = self.executor.finished(id) {
+            return Ok(execution);
+        }
+        let execution = fold(&*self.store, &self.library, id).await?;
+        let execution = Arc::new(execution.ok_or_else(|| not_found(id))?);
+        if execution.is_over() {
+            self.executor.keep(execution.clone());
+        }
+        Ok(execution)
     }
 
     async fn until_over(&self, id: ExecutionId) -> Result<Arc<Execution>, Error> {
@@ -137,7 +145,7 @@ impl Service {
                 .await?
                 .ok_or_else(|| not_found(id))?;
             if summary.status.is_over() {
-                return Ok(Arc::new(self.folded(id).await?));
+                return self.folded(id).await;
             }
             super::news(&mut news, &*self.store, id, summary.version).await?;
         }

@@ -1,6 +1,5 @@
 //! Letting an execution go on by a newer version of its definition.
-
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use serde_json::Map;
 
@@ -8,9 +7,7 @@ use super::{
     Asking, Service,
     library::Entry,
     parameters,
-    problems::invalid,
     start::{check_not_deprecated, input_violations},
-    views,
 };
 use crate::{
     contract::{Error, MigrationPlan, Summary, Violation},
@@ -23,7 +20,7 @@ const VIOLATIONS_MAX: usize = 100;
 
 /// A migration that is possible as far as the database knows.
 struct Checked {
-    old: Execution,
+    old: Arc<Execution>,
     phases: BTreeMap<PhaseName, Digest>,
     migration: Migration,
 }
@@ -42,7 +39,7 @@ impl Service {
             phases: checked.phases,
             by: Some(asking.shown()),
         };
-        Ok(views::summary(&self.executor.command(id, command).await?))
+        self.steer(id, command).await
     }
 
     pub(super) async fn plan_migration(
@@ -76,11 +73,7 @@ impl Service {
     async fn checked_migration(&self, id: ExecutionId, version: Version) -> Result<Checked, Error> {
         let old = self.folded(id).await?;
         let workflow = &old.definition.id;
-        let found = self.library.startable(workflow, Some(version)).await?;
-        let (entry, deprecated) = found.ok_or_else(|| {
-            let message = format!("there is no version {version} of workflow {workflow}");
-            invalid("/version", message)
-        })?;
+        let (entry, deprecated) = self.named(workflow, version).await?;
         if version == old.origin.version {
             // There is nothing to do, whatever is in the catalog by now.
             let migration = Migration::plan(&old, &old.definition).unwrap_or_default();

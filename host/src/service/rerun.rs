@@ -14,7 +14,6 @@ use super::{
     executions::not_found,
     library::Entry,
     parameters,
-    problems::invalid,
     start::{TIMEOUT_MS_MAX, check_input, check_not_deprecated, keyed, object},
 };
 use crate::{
@@ -34,7 +33,7 @@ const VIOLATIONS_MAX: usize = 100;
 
 /// A rerun that may begin.
 struct Checked {
-    old: Execution,
+    old: Arc<Execution>,
     entry: Arc<Entry>,
     input: Map<String, Value>,
     phases: BTreeMap<PhaseName, Digest>,
@@ -119,11 +118,7 @@ impl Service {
         }
         let workflow = &old.definition.id;
         let version = request.version.map_or(old.origin.version, Version);
-        let found = self.library.startable(workflow, Some(version)).await?;
-        let (entry, deprecated) = found.ok_or_else(|| {
-            let message = format!("there is no version {version} of workflow {workflow}");
-            invalid("/version", message)
-        })?;
+        let (entry, deprecated) = self.named(workflow, version).await?;
         check_not_deprecated(&entry, Some(version), deprecated)?;
         let from = from_nodes(&entry, &request.from_nodes)?;
         let input = match &request.input {

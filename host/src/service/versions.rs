@@ -1,7 +1,11 @@
 //! What becomes of versions of definitions: compared, deprecated, started again, removed.
 
+use std::sync::Arc;
+
 use super::{
-    Service, parameters,
+    Service,
+    library::Entry,
+    parameters,
     problems::{internal, invalid},
     views,
 };
@@ -32,6 +36,16 @@ impl Service {
         let compare = move || views::difference(&before, &after);
         let compared = tokio::task::spawn_blocking(compare).await;
         compared.map_err(|panic| internal(&panic))
+    }
+
+    /// The version by which an execution is to go on or run again, and why it may not be started.
+    pub(super) async fn named(
+        &self,
+        workflow: &WorkflowId,
+        version: Version,
+    ) -> Result<(Arc<Entry>, Option<String>), Error> {
+        let found = self.library.startable(workflow, Some(version)).await?;
+        found.ok_or_else(|| invalid("/version", no_version(workflow, version)))
     }
 
     async fn stored(
@@ -118,7 +132,11 @@ impl Service {
 
 pub(super) fn absent(workflow: &WorkflowId, version: Option<Version>) -> Error {
     Error::NotFound(match version {
-        Some(version) => format!("there is no version {version} of workflow {workflow}"),
+        Some(version) => no_version(workflow, version),
         None => format!("there is no workflow {workflow}"),
     })
+}
+
+fn no_version(workflow: &WorkflowId, version: Version) -> String {
+    format!("there is no version {version} of workflow {workflow}")
 }

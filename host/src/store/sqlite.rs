@@ -4,6 +4,9 @@
 //! the writing connection is never in a transaction while nobody uses it: who takes it
 //! out of its place puts it back only when its transaction is over, and a connection
 //! that is not put back (error, panic, dropped future) closes, which rolls back.
+//!
+//! A parameter as a limit is written `LIMIT +?1`: with a bare one `SQLite` plans the
+//! statement anew each time it is bound, which takes longer than a short read.
 
 mod commit;
 mod components;
@@ -101,7 +104,7 @@ impl Store for SqliteStore {
         after: u64,
         limit: u32,
     ) -> Result<Vec<Recorded>, StoreError> {
-        read::events(&self.readers, execution, after, i64::MAX, limit).await
+        read::events(&self.readers, execution, after, limit).await
     }
 
     async fn claim(

@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{GroupName, IdError, IdentityName};
 
-/// What the name of a reviewer begins with that is a group.
-const GROUP: &str = "group:";
+/// What a reviewer or a scope begins with that is a group.
+pub const GROUP: &str = "group:";
 
 /// Somebody whom a definition lets decide.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

@@ -1,5 +1,6 @@
 //! Tokens: who may do what, and what becomes of the file that says so.
 
+mod engine;
 mod reviewers;
 
 use std::{

@@ -58,19 +58,9 @@ const DOOR: &str = "PHASEWRIGHT_TEST_DOOR";
 /// What the endpoints at the edge show to hosts.
 const EDGE_TOKEN: &str = "edge";
 
-/// What the tests show there, since a host with an engine API knows everybody by a token: it is good for
-/// everything.
-const OUR_TOKEN: &str = "tests";
-
 /// Do the tests come in through endpoints that run elsewhere?
 fn at_edge() -> bool {
     env::var(DOOR).is_ok_and(|door| door == "edge")
-}
-
-/// Who the tests are in the audit trail, or how that begins: nobody but an address, unless the host
-/// knows them by name.
-pub fn ourselves() -> &'static str {
-    if at_edge() { OUR_TOKEN } else { "127.0.0.1" }
 }
 
 /// A database with a folder, on which one host after another can run; on PostgreSQL also
@@ -86,6 +76,8 @@ pub struct Host {
     guard: Child,
     pid: String,
     input: Option<ChildStdin>,
+    /// Where its engine API listens, if it has one.
+    pub engine: Option<SocketAddr>,
     pub api: Api,
 }
 
@@ -230,6 +222,7 @@ fn launch(folder: &Path, database: &str, options: &[&str], is_scratch: bool) -> 
         .env_remove("DATABASE_URL")
         .env_remove("PHASEWRIGHT_TOKENS")
         .env_remove("PHASEWRIGHT_ENGINE_LISTEN")
+        .env_remove("PHASEWRIGHT_ENGINE_TOKENS")
         .env(
             "SCRATCH",
             if is_scratch {
@@ -241,14 +234,11 @@ fn launch(folder: &Path, database: &str, options: &[&str], is_scratch: bool) -> 
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(log);
-    let at_edge = at_edge();
-    let own_tokens = at_edge && !options.contains(&"--tokens");
+    // A test about the engine API itself has one of its own.
+    let at_edge = at_edge() && !options.contains(&"--engine-listen");
     if at_edge {
-        let file = tokens(folder, options);
-        command.args(["--engine-listen", "127.0.0.1:0"]);
-        if own_tokens {
-            command.arg("--tokens").arg(file);
-        }
+        command.args(["--engine-listen", "127.0.0.1:0", "--engine-tokens"]);
+        command.arg(engine_tokens(folder));
     }
     let mut guard = command.spawn().unwrap();
     let input = guard.stdin.take();
@@ -258,9 +248,10 @@ fn launch(folder: &Path, database: &str, options: &[&str], is_scratch: bool) -> 
     // Said by the guard and by the host, in whatever order.
     let (mut pid, mut address, mut engine) = (None, None, None);
     for line in &mut lines {
-        engine = engine.or_else(|| line.strip_prefix("engine API on ").map(str::to_owned));
-        pid = pid.or_else(|| line.strip_prefix("pid ").map(str::to_owned));
-        address = address.or_else(|| line.strip_prefix("listening on http://").map(str::to_owned));
+        let said = |what| line.strip_prefix(what).map(str::to_owned);
+        engine = engine.or_else(|| said("engine API on http://"));
+        pid = pid.or_else(|| said("pid "));
+        address = address.or_else(|| said("listening on http://"));
         if pid.is_some() && address.is_some() {
             break;
         }
@@ -272,49 +263,43 @@ fn launch(folder: &Path, database: &str, options: &[&str], is_scratch: bool) -> 
             started.elapsed()
         );
     };
-    let address: SocketAddr = match engine {
-        Some(engine) => at_the_edge_of(engine),
-        None => address.trim_end_matches('/').parse().unwrap(),
+    let parsed = |text: String| text.trim_end_matches('/').parse().unwrap();
+    let engine: Option<SocketAddr> = engine.map(parsed);
+    let address = match engine {
+        Some(engine) if at_edge => at_the_edge_of(engine),
+        _ => parsed(address),
     };
     Host {
         guard,
         pid,
         input,
+        engine,
         api: Api {
             address,
             patience: Duration::from_mins(1),
-            token: own_tokens.then_some(OUR_TOKEN),
+            token: None,
         },
     }
 }
 
-/// The file of tokens that a host is to have: the one that it is told, with one for the edge.
-fn tokens(folder: &Path, options: &[&str]) -> PathBuf {
-    let entry = |token: &str, scopes: &str| {
-        let digest = Digest::of(token.as_bytes());
-        format!("[[token]]\nname = \"{token}\"\nsha256 = \"{digest}\"\nscopes = [{scopes}]\n")
-    };
-    let edge = entry(EDGE_TOKEN, "\"engine\"");
-    let mut options = options.iter().skip_while(|option| **option != "--tokens");
-    let Some(file) = options.nth(1).map(PathBuf::from) else {
-        let ours = "\"read\", \"start\", \"control\", \"review\", \"define\"";
-        let file = folder.join("edge.toml");
-        fs::write(&file, edge + &entry(OUR_TOKEN, ours)).unwrap();
-        return file;
-    };
-    let known = fs::read_to_string(&file).unwrap();
-    if !known.contains(&edge) {
-        fs::write(&file, known + "\n" + &edge).unwrap();
+/// A file with the token of the edge. Hosts of the same folder share it, so it is written once.
+fn engine_tokens(folder: &Path) -> PathBuf {
+    let file = folder.join("engine.toml");
+    if !file.exists() {
+        let digest = Digest::of(EDGE_TOKEN.as_bytes());
+        let entry =
+            format!("[[token]]\nname = \"edge\"\nsha256 = \"{digest}\"\nscopes = [\"engine\"]\n");
+        fs::write(&file, entry).unwrap();
     }
     file
 }
 
 /// Endpoints elsewhere that ask this engine.
-fn at_the_edge_of(engine: String) -> SocketAddr {
+fn at_the_edge_of(engine: SocketAddr) -> SocketAddr {
     let manifest = Manifest::read(&root().join("spin.toml")).unwrap();
     let link = built_for_all("wasm32-wasip2/wasm/engine_link.wasm");
     let variables = Variables::from([
-        ("engine_url", engine),
+        ("engine_url", format!("http://{engine}")),
         ("engine_token", EDGE_TOKEN.to_owned()),
     ]);
     edge::serve(Edge::new(manifest, &link, variables).unwrap()).unwrap()

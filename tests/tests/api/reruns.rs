@@ -269,3 +269,26 @@ async fn what_a_rerun_cannot_be_is_said_before_anything_starts() {
     let listed = api.read("/api/executions?workflow_id=again-not").await;
     assert_eq!(listed["items"].as_array().unwrap().len(), 1);
 }
+
+#[tokio::test]
+async fn a_rerun_has_the_time_of_the_old_context() {
+    let api = shared();
+    let slow = json!({"id": "slow-again", "nodes": [
+        {"id": "slow", "phase": "delay", "config": {"ms": 600_000}},
+    ]});
+    api.put(&slow).await;
+    let body = json!({"initial_context": {"timeout_seconds": 0.1}});
+    let old = api.start("slow-again", &body).await;
+    assert_eq!(api.end(&old).await["status"], "timed_out");
+    let started = rerun(api, &old, "", "", &json!({})).await.json();
+    let new = api.end(&text(&started["execution_id"])).await;
+    assert_eq!(new["status"], "timed_out");
+    assert_eq!(new["context"], body["initial_context"]);
+    // Not so what goes on.
+    let post = async |verb| {
+        let path = format!("/api/executions/{old}/{verb}");
+        api.post(&path, &json!({})).await
+    };
+    assert_eq!(post("resume").await.json()["status"], "running");
+    assert_eq!(post("cancel").await.status, 202);
+}

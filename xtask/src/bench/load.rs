@@ -5,7 +5,10 @@ use std::{
     fmt,
     io::{BufRead, BufReader, Read, Write},
     net::TcpStream,
-    sync::Barrier,
+    sync::{
+        Barrier,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
     thread,
     time::{Duration, Instant},
 };
@@ -17,11 +20,13 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(75);
 
 /// A request to make again and again.
 pub struct Call {
-    /// The path of a `POST`.
+    /// `GET` or `POST`.
+    pub method: &'static str,
+    /// The path.
     pub path: String,
     /// Headers beside those that every request has.
     pub headers: Vec<(&'static str, &'static str)>,
-    /// A JSON document.
+    /// A JSON document, or nothing.
     pub body: String,
     /// What the body of every answer has in it.
     pub expects: &'static str,
@@ -31,7 +36,8 @@ pub struct Call {
 pub struct Run {
     /// How long each call took.
     pub times: Vec<Duration>,
-    took: Duration,
+    /// How long all of them took together.
+    pub took: Duration,
 }
 
 impl Run {
@@ -47,18 +53,35 @@ impl Run {
 
 /// Lets so many clients call for so long. An answer other than expected ends it.
 pub fn run(base: &str, call: &Call, clients: usize, time: Duration) -> Result<Run> {
-    let address = base
-        .strip_prefix("http://")
-        .context("the host is not at http://")?;
-    let request = call.request(address);
+    let request = Request::new(base, call.method, &call.path, &call.headers, &call.body)?;
+    let (request, expects) = (&request, call.expects);
+    each(clients, time, || {
+        let mut connection = Connection::new(base)?;
+        Ok(move || connection.call(request, expects).map(drop))
+    })
+}
+
+/// Lets so many clients work for so long: each begins by itself, and then does again and again what
+/// that gave.
+pub fn each<W>(clients: usize, time: Duration, begin: impl Fn() -> Result<W> + Sync) -> Result<Run>
+where
+    W: FnMut() -> Result<()>,
+{
     let start = Barrier::new(clients + 1);
     thread::scope(|scope| {
-        let work = || {
-            let connection = Connection::new(address);
+        let client = || {
+            let work = begin();
             start.wait();
-            connection?.call_for(&request, call.expects, time)
+            let (mut work, started) = (work?, Instant::now());
+            let mut times = Vec::new();
+            while started.elapsed() < time {
+                let one = Instant::now();
+                work()?;
+                times.push(one.elapsed());
+            }
+            Ok::<_, anyhow::Error>(times)
         };
-        let threads: Vec<_> = (0..clients).map(|_| scope.spawn(work)).collect();
+        let threads: Vec<_> = (0..clients).map(|_| scope.spawn(client)).collect();
         start.wait();
         let started = Instant::now();
         let mut times = Vec::new();
@@ -74,31 +97,100 @@ pub fn run(base: &str, call: &Call, clients: usize, time: Duration) -> Result<Ru
 }
 
 impl Call {
-    fn request(&self, host: &str) -> String {
-        let headers = self.headers.iter();
-        let headers: Vec<_> = headers
-            .map(|(name, value)| format!("{name}: {value}\r\n"))
-            .collect();
-        format!(
-            "POST {} HTTP/1.1\r\nhost: {host}\r\ncontent-type: application/json\r\n{}\
-             content-length: {}\r\n\r\n{}",
-            self.path,
-            headers.concat(),
-            self.body.len(),
-            self.body
-        )
+    /// Reads what is at a path.
+    pub fn get(path: &str, expects: &'static str) -> Self {
+        Self {
+            method: "GET",
+            path: path.to_owned(),
+            headers: Vec::new(),
+            body: String::new(),
+            expects,
+        }
     }
 }
 
-struct Connection {
+/// Lets clients call for so long, while others make another call.
+pub fn run_beside(
+    base: &str,
+    (call, clients): (&Call, usize),
+    (other, others): (&Call, usize),
+    time: Duration,
+) -> Result<Run> {
+    thread::scope(|scope| {
+        let others = scope.spawn(|| run(base, other, others, time));
+        let measured = run(base, call, clients, time);
+        others.join().map_err(|_| anyhow!("a client panicked"))??;
+        measured
+    })
+}
+
+/// Lets clients do something so often together: each begins by itself, and takes its share.
+pub fn share<W>(count: usize, clients: usize, begin: impl Fn() -> Result<W> + Sync) -> Result<()>
+where
+    W: FnMut() -> Result<()>,
+{
+    let left = AtomicUsize::new(count);
+    let client = || {
+        let mut work = begin()?;
+        let take = |left: usize| left.checked_sub(1);
+        while left.fetch_update(Relaxed, Relaxed, take).is_ok() {
+            work()?;
+        }
+        Ok(())
+    };
+    thread::scope(|scope| {
+        let threads: Vec<_> = (0..clients).map(|_| scope.spawn(client)).collect();
+        let mut results = threads.into_iter().map(thread::ScopedJoinHandle::join);
+        results.try_for_each(|result| result.map_err(|_| anyhow!("a client panicked"))?)
+    })
+}
+
+/// A request as it is sent.
+pub struct Request(String);
+
+impl Request {
+    /// To the host at `base`.
+    pub fn new(
+        base: &str,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &str,
+    ) -> Result<Self> {
+        let headers = headers.iter();
+        let headers: Vec<_> = headers
+            .map(|(name, value)| format!("{name}: {value}\r\n"))
+            .collect();
+        let content = if body.is_empty() {
+            String::new()
+        } else {
+            let length = body.len();
+            format!("content-type: application/json\r\ncontent-length: {length}\r\n")
+        };
+        Ok(Self(format!(
+            "{method} {path} HTTP/1.1\r\nhost: {}\r\n{}{content}\r\n{body}",
+            address(base)?,
+            headers.concat(),
+        )))
+    }
+}
+
+fn address(base: &str) -> Result<&str> {
+    base.strip_prefix("http://")
+        .context("the host is not at http://")
+}
+
+/// A connection that is kept.
+pub struct Connection {
     stream: BufReader<TcpStream>,
     line: String,
     body: Vec<u8>,
 }
 
 impl Connection {
-    fn new(address: &str) -> Result<Self> {
-        let stream = TcpStream::connect(address).context("connect")?;
+    /// To the host at `base`.
+    pub fn new(base: &str) -> Result<Self> {
+        let stream = TcpStream::connect(address(base)?).context("connect")?;
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(ANSWER_TIMEOUT))?;
         Ok(Self {
@@ -108,20 +200,15 @@ impl Connection {
         })
     }
 
-    fn call_for(mut self, request: &str, expects: &str, time: Duration) -> Result<Vec<Duration>> {
-        let started = Instant::now();
-        let mut times = Vec::new();
-        while started.elapsed() < time {
-            let one = Instant::now();
-            self.stream.get_mut().write_all(request.as_bytes())?;
-            let status = self.read_answer()?;
-            times.push(one.elapsed());
-            let body = String::from_utf8_lossy(&self.body);
-            if !(200..300).contains(&status) || !body.contains(expects) {
-                bail!("answered {status}: {body}");
-            }
+    /// Sends a request; the answer has to be a good one, and to have in it what is expected.
+    pub fn call(&mut self, request: &Request, expects: &str) -> Result<&str> {
+        self.stream.get_mut().write_all(request.0.as_bytes())?;
+        let status = self.read_answer()?;
+        let body = std::str::from_utf8(&self.body).context("the answer is no text")?;
+        if !(200..300).contains(&status) || !body.contains(expects) {
+            bail!("answered {status}: {body}");
         }
-        Ok(times)
+        Ok(body)
     }
 
     /// Reads an answer; gives its status and leaves its body in `body`.
@@ -239,11 +326,12 @@ mod tests {
     use std::{
         io::{Read, Write},
         net::TcpListener,
+        sync::atomic::{AtomicUsize, Ordering::Relaxed},
         thread,
         time::Duration,
     };
 
-    use super::{Call, Measured, run};
+    use super::{Call, Measured, run, share};
 
     const PLAIN: &str = "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\ndone";
     const CHUNKED: &str =
@@ -269,6 +357,7 @@ mod tests {
 
     fn call() -> Call {
         Call {
+            method: "POST",
             path: "/".into(),
             headers: vec![("prefer", "wait")],
             body: "{}".into(),
@@ -286,6 +375,20 @@ mod tests {
         assert!(run(&server(bad), &call(), 1, Duration::from_millis(50)).is_err());
         let other = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nno";
         assert!(run(&server(other), &call(), 1, Duration::from_millis(50)).is_err());
+    }
+
+    #[test]
+    fn work_is_shared() {
+        let count = AtomicUsize::new(0);
+        let begin = || {
+            Ok(|| {
+                count.fetch_add(1, Relaxed);
+                Ok(())
+            })
+        };
+        share(100, 3, begin).unwrap();
+        assert_eq!(count.into_inner(), 100);
+        assert!(share(1, 3, || Ok(|| anyhow::bail!("no"))).is_err());
     }
 
     #[test]

@@ -3,16 +3,23 @@
 //! Criterion measures times, which are what a user feels, and which differ from hour to hour; callgrind
 //! counts the instructions of the pure core, which are the same on a busy machine.
 
-use std::{fmt, fs, io::stderr, path::Path, process::Command, time::Duration};
+use std::{
+    fmt, fs,
+    io::stderr,
+    path::Path,
+    process::{Command, ExitCode},
+};
 
 use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
 
+use super::SECONDS_DEFAULT;
 use crate::{
+    arguments::{Argument, Arguments},
     build,
     cleanup::TempFolder,
     shell::{self, say},
-    workspace::{MICRO, Workspace},
+    workspace::{DEPLOYED, MICRO, Workspace},
 };
 
 /// What one of the measured things is called, by the group of benchmarks; in the order of the table.
@@ -45,20 +52,36 @@ struct Measured {
     instructions: Option<u64>,
 }
 
-/// Builds and runs all of them, each for so long.
-pub fn measure(workspace: &Workspace, time: Duration) -> Result<Vec<Value>> {
+/// What follows `bench micro` on the command line: a part of the names to measure, and for how long.
+pub fn command(workspace: &Workspace, arguments: Arguments) -> Result<ExitCode> {
+    let mut part = None;
+    let mut seconds = SECONDS_DEFAULT;
+    arguments.parse(|argument, values| {
+        match argument {
+            Argument::Word(word) if part.is_none() => part = Some(word.to_owned()),
+            Argument::Option("seconds") => seconds = values.next()?,
+            _ => return Ok(false),
+        }
+        Ok(true)
+    })?;
+    let time = super::time(seconds)?;
     build::components(workspace)?;
-    shell::run(build::cargo(workspace).args(["build", "--release", "--package", MICRO]))?;
+    let mut cargo = build::cargo(workspace);
+    shell::run(cargo.args(["build", "--profile", DEPLOYED, "--package", MICRO]))?;
     let folder = TempFolder::new()?;
     shell::run(
         Command::new(workspace.micro())
             .args(["--bench", "--quiet", "--noplot", "--warm-up-time", "1"])
             .args(["--measurement-time", &time.as_secs().to_string()])
+            .args(part)
             .env("CRITERION_HOME", folder.path())
             // What is on standard output is for programs.
             .stdout(stderr()),
     )?;
     let mut all = read(folder.path())?;
+    if all.is_empty() {
+        bail!("no micro-benchmark has this in its name");
+    }
     if shell::is_installed("valgrind", "--version") {
         count(workspace, &mut all)?;
     } else {
@@ -67,7 +90,7 @@ pub fn measure(workspace: &Workspace, time: Duration) -> Result<Vec<Value>> {
     for one in &all {
         eprintln!("  {}", one.to_string().trim_end());
     }
-    Ok(all.iter().map(Measured::document).collect())
+    Ok(super::tell(all.iter().map(Measured::document).collect()))
 }
 
 /// What criterion found: a folder for each group, and in it one for each benchmark.
@@ -89,9 +112,7 @@ fn read(home: &Path) -> Result<Vec<Measured>> {
 
 fn read_one(group: usize, folder: &Path) -> Result<Measured> {
     let document = |name: &str| -> Result<Value> {
-        Ok(serde_json::from_str(&fs::read_to_string(
-            folder.join(name),
-        )?)?)
+        Ok(serde_json::from_slice(&fs::read(folder.join(name))?)?)
     };
     let benchmark = document("benchmark.json")?;
     let name = benchmark["full_id"].as_str().context("no full_id")?;

@@ -133,8 +133,12 @@ impl Run {
             };
             self.shared.publish(self.execution.id, before, progress);
         }
-        if is_over && !self.waits.is_empty() {
-            let execution = Arc::new(self.execution.clone());
+        if is_over {
+            let execution = self.over.get_or_insert_with(|| {
+                let execution = Arc::new(self.execution.clone());
+                self.shared.finished.put(execution.clone());
+                execution
+            });
             for wait in self.waits.drain(..) {
                 let _ = wait.send(execution.clone());
             }

@@ -75,7 +75,6 @@ impl Run {
         };
         let mut pause = BACKOFF.0;
         loop {
-            let is_new = start.is_some();
             let (mut run, step, beside) = match start.take() {
                 Some(start) => start,
                 None => match Self::load(shared, id, sender).await {
@@ -102,9 +101,6 @@ impl Run {
                 },
             };
             let life = run.live(wakes, step, beside).await;
-            if is_new && run.execution.is_over() && matches!(life, Life::Left) {
-                shared.finished.put(&run.execution);
-            }
             match life {
                 Life::Left if run.let_go().await => return,
                 Life::Left => {}
@@ -205,6 +201,7 @@ impl Run {
             attempts: HashMap::new(),
             answers: VecDeque::new(),
             waits: Vec::new(),
+            over: None,
             timer: Box::pin(tokio::time::sleep(LINGER)),
             stay_until: None,
             published: 0,

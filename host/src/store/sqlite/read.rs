@@ -1,11 +1,11 @@
 //! Reading: journals and the read models.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, future::ready};
 
 use async_trait::async_trait;
 use futures::TryStreamExt;
 use serde_json::json;
-use sqlx::{SqlitePool, query::QueryAs, query_as, query_scalar};
+use sqlx::{Either, Executor, FromRow, SqlitePool, query, query::QueryAs, query_as, query_scalar};
 use uuid::Uuid;
 
 use super::{SqliteStore, error::unavailable};
@@ -22,22 +22,25 @@ use crate::{
 };
 
 /// The summary first, then the events up to it: a journal only grows, so no
-/// transaction is needed for them to agree.
+/// transaction is needed for them to agree. Both statements are one message to the
+/// driver's thread.
 pub(super) async fn load(
     readers: &SqlitePool,
     execution: ExecutionId,
 ) -> Result<Option<Journal>, StoreError> {
-    let row: Option<JournalRow> = query_as(include_str!("sql/journal.sql"))
-        .bind(bytes(execution.0))
-        .fetch_optional(readers)
-        .await
-        .map_err(unavailable)?;
-    let Some(row) = row else {
+    let query = query(include_str!("sql/journal.sql")).bind(bytes(execution.0));
+    let mut results = readers.fetch_many(query).map_err(unavailable);
+    let Some(Either::Right(row)) = results.try_next().await? else {
         return Ok(None);
     };
+    let row = JournalRow::from_row(&row).map_err(unavailable)?;
     let last = row.summary.version;
-    let events = events(readers, execution, 0, last, u32::MAX).await?;
-    row.decode(events).map(Some)
+    let rows = results.try_filter_map(async |result| {
+        let row = result.right().as_ref().map(EventRow::from_row);
+        row.transpose().map_err(unavailable)
+    });
+    let events = rows.try_take_while(|event| ready(Ok(event.seq <= last)));
+    row.decode(whole(events, execution, 0).await?).map(Some)
 }
 
 /// Events after `after` and up to `last`, without a gap.
@@ -45,13 +48,11 @@ pub(super) async fn events(
     readers: &SqlitePool,
     execution: ExecutionId,
     after: u64,
-    last: i64,
     limit: u32,
 ) -> Result<Vec<Recorded>, StoreError> {
     let rows = query_as::<_, EventRow>(include_str!("sql/events.sql"))
         .bind(bytes(execution.0))
         .bind(i64::try_from(after).unwrap_or(i64::MAX))
-        .bind(last)
         .bind(limit)
         .fetch(readers)
         .map_err(unavailable);

@@ -17,7 +17,7 @@ SET version    = next.row ->> 2,
     definition = next.row ->> 13
 FROM (
     SELECT unhex(value ->> 0) AS id, value ->> 1 AS expected, value AS row
-    FROM json_each(?1)
+    FROM jsonb_each(?1)
 ) AS next
 WHERE executions.id = next.id
     AND executions.version = next.expected
@@ -34,7 +34,7 @@ SELECT
     value ->> 5, value ->> 6, value ->> 7, value ->> 8, value ->> 9,
     value ->> 10, value ->> 11, unhex(value ->> 12), value ->> 13, value ->> 14,
     value ->> 15
-FROM json_each(?2)
+FROM jsonb_each(?2)
 WHERE true
 ON CONFLICT DO NOTHING
 RETURNING id;

@@ -4,6 +4,6 @@ INSERT INTO journal (execution, seq, at, kind, node, item, codec, payload)
 SELECT
     unhex(value ->> 0), value ->> 1, value ->> 2, value ->> 3, value ->> 4,
     value ->> 5, value ->> 6, CAST(substr(?2, value ->> 7, value ->> 8) AS TEXT)
-FROM json_each(?1);
+FROM jsonb_each(?1);
 
 COMMIT;

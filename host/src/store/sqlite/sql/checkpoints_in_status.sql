@@ -3,4 +3,4 @@ SELECT id, execution, workflow, node, status, created_at, closed_at, codec, payl
 FROM checkpoints
 WHERE status = ?4 AND (created_at, id) < (?1, ?2)
 ORDER BY created_at DESC, id DESC
-LIMIT ?3;
+LIMIT +?3;

@@ -13,10 +13,10 @@ WITH found AS MATERIALIZED (
             AND (?7 IS NULL OR awaited.workflow = ?7)
             AND (awaited.created_at, awaited.checkpoint) < (?1, ?2)
         ORDER BY awaited.created_at DESC, awaited.checkpoint DESC
-        LIMIT ?3
+        LIMIT +?3
     )
     ORDER BY entry.created_at DESC, entry.checkpoint DESC
-    LIMIT ?3
+    LIMIT +?3
 )
 SELECT
     id, checkpoints.execution, checkpoints.workflow, node, status, checkpoints.created_at,

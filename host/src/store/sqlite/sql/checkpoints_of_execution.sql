@@ -6,4 +6,4 @@ WHERE execution = ?4
     AND (?6 IS NULL OR workflow = ?6)
     AND (created_at, id) < (?1, ?2)
 ORDER BY created_at DESC, id DESC
-LIMIT ?3;
+LIMIT +?3;

@@ -6,5 +6,5 @@ SELECT count(*) FROM (
     UNION
     SELECT execution FROM former_versions
     WHERE workflow = ?1 AND (?2 IS NULL OR definition = ?2)
-    LIMIT ?3
+    LIMIT +?3
 ) AS uses;

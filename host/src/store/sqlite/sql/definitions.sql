@@ -8,4 +8,4 @@ JOIN definitions AS latest
     AND latest.version = (SELECT max(version) FROM definitions WHERE workflow = workflows.id)
 WHERE workflows.id > ?1
 ORDER BY workflows.id
-LIMIT ?2;
+LIMIT +?2;

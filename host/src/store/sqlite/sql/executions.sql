@@ -6,4 +6,4 @@ WHERE id < ?1 AND id >= ?3
     AND (?4 IS NULL OR definition = ?4)
     AND created_at >= ?5 AND created_at < ?6
 ORDER BY id DESC
-LIMIT ?2;
+LIMIT +?2;

@@ -3,4 +3,4 @@ SELECT workflow, version, name, description, document, created_at, deprecated, d
 FROM definitions
 WHERE workflow = ?1 AND version < ?2
 ORDER BY version DESC
-LIMIT ?3;
+LIMIT +?3;

@@ -64,9 +64,14 @@ async def diamond(n):
     return review["n"]
 
 
+# Ids of executions that have come to their checkpoint in this process.
+waiting = set()
+
+
 @DBOS.workflow()
 async def checkpoint(n):
     draft = await add_one_async(n)
+    waiting.add(DBOS.workflow_id)
     if await DBOS.recv_async(timeout_seconds=PATIENCE_SECONDS) != "approve":
         raise ValueError("nobody approved")
     return (await add_one_async(draft["n"]))["n"]
@@ -106,6 +111,11 @@ async def main():
     async def start_checkpoint(_client):
         return await DBOS.start_workflow_async(checkpoint, 1)
 
+    async def park(client):
+        handle = await start_checkpoint(client)
+        while handle.get_workflow_id() not in waiting:
+            await asyncio.sleep(0.01)
+
     async def start_recovery(_client):
         await DBOS.start_workflow_async(recovery, 20)
 
@@ -124,7 +134,7 @@ async def main():
     workloads = {f"chain{length}": chain_of(length) for length in (3, 6, 30)}
     workloads |= {"fan100": fan_of_100, "diamond": six_nodes}
     workloads |= {"reads": read, "checkpoint": decided}
-    starts = {"checkpoint": start_checkpoint, "recovery": start_recovery}
+    starts = {"checkpoint": park, "recovery": start_recovery}
     await driver.serve(workloads, starts)
 
 

@@ -162,7 +162,7 @@ async def main():
             await starters.run(client, {"n": 1})
 
         async def start_recovery(_client):
-            raise NotImplementedError("what ran goes on when whoever called calls again")
+            raise driver.CannotBe("what ran goes on only when whoever called calls again")
 
         starts = {"checkpoint": start_checkpoint, "recovery": start_recovery}
         await driver.serve(workloads, starts)

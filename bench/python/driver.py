@@ -16,6 +16,10 @@ import time
 STARTERS = 16
 
 
+class CannotBe(Exception):
+    """The engine has nothing like it; says why."""
+
+
 def say(answer):
     sys.stdout.write(json.dumps(answer) + "\n")
     sys.stdout.flush()
@@ -75,6 +79,8 @@ async def serve(workloads, starts):
                 continue
             call, chain = workloads[asked["workload"]], workloads["chain3"]
             say(await run(call, asked["clients"], asked["seconds"], asked["beside"], chain))
+        except CannotBe as error:
+            say({"error": str(error)})
         except Exception as error:
             say({"error": f"{type(error).__name__}: {error}"})
 

@@ -90,10 +90,10 @@ pub struct Ran {
 }
 
 /// Starts so many.
-pub async fn start_many<C>(count: usize, start: impl Fn() -> C) -> Result<Ran, String>
-where
-    C: Future<Output = Result<(), String>>,
-{
+pub async fn start_many(
+    count: usize,
+    start: impl AsyncFn() -> Result<(), String>,
+) -> Result<Ran, String> {
     let started = Instant::now();
     futures::stream::iter((0..count).map(Ok))
         .try_for_each_concurrent(STARTERS, |_| start())

@@ -3,12 +3,19 @@
 
 mod driver;
 
-use std::{env, error::Error, time::Duration};
+use std::{
+    collections::BTreeSet,
+    env,
+    error::Error,
+    sync::{Mutex, MutexGuard},
+    time::Duration,
+};
 
-use dbos::{Config, DBOS, WorkflowRef, recv, step, sysdb::types::WorkflowStatus};
+use dbos::{Config, DBOS, WorkflowRef, recv, step, sysdb::types::WorkflowStatus, workflow_id};
 use driver::{Asked, Ran, serve, start_many};
 use futures::future::try_join_all;
 use serde::{Deserialize, Serialize};
+use tokio::time::sleep;
 
 /// Connections of all clients together.
 const POOL: u32 = 20;
@@ -16,6 +23,10 @@ const POOL: u32 = 20;
 /// How long an execution waits for a person, and what it wants to hear.
 const PATIENCE: Duration = Duration::from_secs(3600);
 const APPROVE: &str = "approve";
+
+/// Ids of executions that have come to their checkpoint in this process, and how often to look.
+static WAITING: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
+const POLL: Duration = Duration::from_millis(10);
 
 /// Input and output of a step.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -56,6 +67,7 @@ async fn diamond(n: u32) -> dbos::Result<u32> {
 
 async fn checkpoint(n: u32) -> dbos::Result<u32> {
     let draft = step("draft", || add_one(n)).await?.n;
+    lock(&WAITING).extend(workflow_id());
     let decision: Option<String> = recv(None, PATIENCE).await?;
     if decision.as_deref() != Some(APPROVE) {
         // It shows in the result.
@@ -64,8 +76,12 @@ async fn checkpoint(n: u32) -> dbos::Result<u32> {
     Ok(step("last", || add_one(draft)).await?.n)
 }
 
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().expect("nobody panics with it")
+}
+
 async fn wait_and_add_one(n: u32) -> dbos::Result<Number> {
-    tokio::time::sleep(Duration::from_millis(100)).await;
+    sleep(Duration::from_millis(100)).await;
     add_one(n).await
 }
 
@@ -95,7 +111,13 @@ impl Workflows {
                     "recovery" => (&self.recovery, 20),
                     other => return Err(format!("there is no workload {other:?}")),
                 };
-                let start = || async { text(workflow.start(input).await).map(drop) };
+                let start = async || {
+                    let handle = text(workflow.start(input).await)?;
+                    while start == "checkpoint" && !lock(&WAITING).contains(handle.workflow_id()) {
+                        sleep(POLL).await;
+                    }
+                    Ok(())
+                };
                 return start_many(count, start).await;
             }
             Asked::Run(load) => load,

@@ -24,6 +24,11 @@ pub trait Engine {
     /// Kills its processes, but not its database, and starts them again on the same data.
     fn crash(self: Box<Self>) -> Result<Box<dyn Engine>>;
 
+    /// Are its clients in the same process?
+    fn has_clients(&self) -> bool {
+        false
+    }
+
     /// Its processes, beside those of its database.
     fn processes(&self) -> Vec<u32>;
 

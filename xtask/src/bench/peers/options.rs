@@ -18,7 +18,7 @@ const CLIENTS_MAX: usize = 256;
 
 /// Enough for medians, few enough for a run of twenty minutes.
 const ROUNDS: usize = 3;
-const SECONDS: f64 = 2.0;
+const SECONDS: f64 = 1.5;
 
 /// Longest measurement: a long lunch.
 const SECONDS_MAX: f64 = 3600.0;
@@ -43,7 +43,7 @@ impl Options {
     /// Everything, unless the arguments say what.
     pub fn read(arguments: Arguments) -> Result<Self> {
         let mut engines: Vec<&'static Kind> = catalog::ALL.iter().collect();
-        let mut workloads = Workload::ALL.to_vec();
+        let (mut workloads, mut is_quick) = (None, false);
         let mut clients = CLIENTS.to_vec();
         let (mut seconds, mut rounds, mut builds) = (SECONDS, ROUNDS, true);
         arguments.parse(|argument, values| {
@@ -52,11 +52,11 @@ impl Options {
             };
             match name {
                 "engines" => engines = several(&values.next::<String>()?, engine)?,
-                "workloads" => workloads = several(&values.next::<String>()?, workload)?,
+                "workloads" => workloads = Some(several(&values.next::<String>()?, workload)?),
                 "clients" => clients = several(&values.next::<String>()?, client)?,
                 "seconds" => seconds = values.next()?,
                 "rounds" => rounds = values.next()?,
-                "quick" => (seconds, rounds) = (1.0, 1),
+                "quick" => (seconds, rounds, is_quick) = (1.0, 1, true),
                 "no-build" => builds = false,
                 _ => return Ok(false),
             }
@@ -67,9 +67,14 @@ impl Options {
             "--seconds is more than 0, and at most {SECONDS_MAX}"
         );
         ensure!(rounds > 0, "--rounds is 1 or more");
+        let default = || {
+            let all = Workload::ALL.into_iter();
+            all.filter(|workload| !(is_quick && workload.takes_minutes()))
+                .collect()
+        };
         Ok(Self {
             engines,
-            workloads,
+            workloads: workloads.unwrap_or_else(default),
             clients,
             time: Duration::from_secs_f64(seconds),
             rounds,
@@ -134,6 +139,8 @@ mod tests {
         assert_eq!(options.clients, [1, 64]);
         assert_eq!(options.time, Duration::from_millis(500));
         assert!(!options.builds && read("").unwrap().builds);
+        let counts = ["", "--quick"].map(|line| read(line).unwrap().workloads.len());
+        assert_eq!(counts, [8, 6]);
     }
 
     #[test]

@@ -160,6 +160,10 @@ impl Engine for Program {
         Ok(Box::new(program))
     }
 
+    fn has_clients(&self) -> bool {
+        true
+    }
+
     fn processes(&self) -> Vec<u32> {
         vec![self.guard.child().id()]
     }

@@ -1,8 +1,11 @@
 //! The engines take turns: in each round each has one, with everything that is to be measured.
 
-use std::time::{Duration, Instant};
+use std::{
+    thread::sleep,
+    time::{Duration, Instant},
+};
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 
 use super::{
     super::{
@@ -21,6 +24,9 @@ use crate::{cleanup::TempFolder, shell::say};
 
 /// For how long the disk is asked what a sync takes, before each turn.
 const DISK_TIME: Duration = Duration::from_millis(500);
+
+/// How long engines are left alone with executions that wait.
+const SETTLE: Duration = Duration::from_secs(5);
 
 /// Everything that was measured.
 pub struct Results {
@@ -97,8 +103,10 @@ pub fn take(options: &Options, entrants: &[Entrant<'_>]) -> Result<Results> {
                 options.rounds, entrant.kind.title
             ));
             results.syncs.extend(probe.sync_for(DISK_TIME)?);
-            let turn = results.turn(place, installed, round == options.rounds);
-            turn.with_context(|| entrant.kind.title)?;
+            if let Err(error) = results.turn(place, installed, round == options.rounds) {
+                results.break_off(place, &error);
+                continue;
+            }
             let recovers = options.workloads.contains(&Workload::Recovery);
             if recovers && round == options.rounds {
                 results.engines[place].recovery = Some(recover(installed));
@@ -143,6 +151,17 @@ impl Results {
         }
     }
 
+    /// It could not be started; what it has not been measured at so far has failed.
+    fn break_off(&mut self, place: usize, error: &anyhow::Error) {
+        say(&format!("{}: {error:#}", self.engines[place].kind.title));
+        let cells = self.cells.iter_mut().filter(|cell| cell.engine == place);
+        for cell in cells {
+            if cell.samples.as_ref().is_ok_and(Vec::is_empty) {
+                cell.samples = Err(format!("{error:#}"));
+            }
+        }
+    }
+
     fn turn(&mut self, place: usize, installed: &Installed<'_>, is_last: bool) -> Result<()> {
         let mut engine = (installed.start)()?;
         let participant = &mut self.engines[place];
@@ -150,7 +169,7 @@ impl Results {
         let mut has_parked = false;
         let cells = self.cells.iter_mut().filter(|cell| cell.engine == place);
         // It takes minutes to make ready, so once has to do, when nothing else comes after it.
-        let cells = cells.filter(|cell| is_last || cell.workload != Workload::Checkpoint);
+        let cells = cells.filter(|cell| is_last || !cell.workload.takes_minutes());
         for cell in cells {
             let Ok(samples) = &mut cell.samples else {
                 continue;
@@ -202,6 +221,8 @@ fn park(engine: &mut dyn Engine) -> Result<Parked> {
     let (before, started) = (Memory::now(engine), Instant::now());
     engine.start_many(Workload::Checkpoint, PARKED)?;
     let took = started.elapsed();
+    // Some say that an execution is started before it waits.
+    sleep(SETTLE);
     let after = Memory::now(engine);
     Ok(Parked {
         took,

@@ -18,8 +18,8 @@ pub struct Usage {
     pub engine_seconds: f64,
     /// Processor time of the database.
     pub database_seconds: Option<f64>,
-    /// Processor time of this process, which has the clients of engines behind HTTP.
-    pub driver_seconds: f64,
+    /// Processor time of this process, if it has the clients.
+    pub driver_seconds: Option<f64>,
     /// What the disk has been told to write, by anybody.
     pub bytes_written: Option<f64>,
     /// How often it was flushed, by anybody.
@@ -59,7 +59,7 @@ impl Usage {
         Self {
             engine_seconds: by(self.engine_seconds, other.engine_seconds),
             database_seconds: known(self.database_seconds, other.database_seconds),
-            driver_seconds: by(self.driver_seconds, other.driver_seconds),
+            driver_seconds: known(self.driver_seconds, other.driver_seconds),
             bytes_written: known(self.bytes_written, other.bytes_written),
             flushes: known(self.flushes, other.flushes),
             commits: known(self.commits, other.commits),
@@ -74,7 +74,7 @@ impl Usage {
         Self {
             engine_seconds: seconds(&processes),
             database_seconds: database.as_deref().map(seconds),
-            driver_seconds: seconds(&[process::id()]),
+            driver_seconds: (!engine.has_clients()).then(|| seconds(&[process::id()])),
             bytes_written,
             flushes,
             commits: None,

@@ -49,6 +49,11 @@ impl Workload {
         Self::Recovery,
     ];
 
+    /// Is it measured only once, and not at all when time is short?
+    pub fn takes_minutes(self) -> bool {
+        matches!(self, Self::Checkpoint | Self::Recovery)
+    }
+
     /// As it is called on the command line, by the programs in `bench/` and in the JSON.
     pub fn name(self) -> &'static str {
         match self {

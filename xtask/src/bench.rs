@@ -6,6 +6,7 @@ mod disk;
 mod edge;
 mod load;
 mod memory;
+mod micro;
 mod peers;
 mod postgres;
 mod process;
@@ -63,6 +64,9 @@ pub fn command(workspace: &Workspace, mut arguments: Arguments) -> Result<ExitCo
     if arguments.take_word("peers") {
         return peers::command(workspace, arguments);
     }
+    if arguments.take_word("micro") {
+        return micro::command(workspace, arguments);
+    }
     let mut wanted = Vec::new();
     let mut seconds = SECONDS_DEFAULT;
     arguments.parse(|argument, values| {
@@ -78,9 +82,7 @@ pub fn command(workspace: &Workspace, mut arguments: Arguments) -> Result<ExitCo
         }
         Ok(true)
     })?;
-    if !(1..=SECONDS_MAX).contains(&seconds) {
-        bail!("--seconds is 1 to {SECONDS_MAX}");
-    }
+    let time = time(seconds)?;
     build::all(workspace)?;
     let workspace = &build::deployed(workspace)?;
     let is_wanted = |name: &str| wanted.is_empty() || wanted.iter().any(|wanted| wanted == name);
@@ -89,7 +91,6 @@ pub fn command(workspace: &Workspace, mut arguments: Arguments) -> Result<ExitCo
     setup.phases.push(workspace.test_phases());
     let host = setup.start()?;
     let mut results = Vec::new();
-    let time = Duration::from_secs(seconds);
     define(&host)?;
     if is_wanted("http") {
         results.extend(http(&host, seconds)?);
@@ -124,10 +125,23 @@ pub fn command(workspace: &Workspace, mut arguments: Arguments) -> Result<ExitCo
         results.extend(stored::measure(&setup, time)?);
         results.extend(stored::measure(&postgres::Rig::new(&setup)?.setup, time)?);
     }
+    Ok(tell(results))
+}
+
+/// As `--seconds` says.
+fn time(seconds: u64) -> Result<Duration> {
+    if !(1..=SECONDS_MAX).contains(&seconds) {
+        bail!("--seconds is 1 to {SECONDS_MAX}");
+    }
+    Ok(Duration::from_secs(seconds))
+}
+
+/// Prints the results; a failure when a goal is not reached.
+fn tell(results: Vec<Value>) -> ExitCode {
     // Some have no goal.
     let is_reached = results.iter().all(|result| result["reached"] != false);
     println!("{}", Value::from(results));
-    Ok(ExitCode::from(u8::from(!is_reached)))
+    ExitCode::from(u8::from(!is_reached))
 }
 
 /// What clients ask all the time, with wrk, through its components.

@@ -48,10 +48,7 @@ pub fn deployed(workspace: &Workspace) -> Result<Workspace> {
 /// Builds the components and the host.
 pub fn all(workspace: &Workspace) -> Result<()> {
     let started = Instant::now();
-    toolchain::ensure_wasm_target()?;
-    // One call for all of them: cargo builds what it can side by side.
-    shell::run(cargo_wasm(workspace, "build").args(arguments_for(workspace, BUILT)))?;
-    lay_out(workspace)?;
+    components(workspace)?;
     // All default members, as the tests do, so that both build the same dependencies once.
     shell::run(cargo(workspace).args(["build", "--release"]))?;
     shell::say(&format!(
@@ -63,6 +60,14 @@ pub fn all(workspace: &Workspace) -> Result<()> {
         shell::seconds(started.elapsed()),
     ));
     Ok(())
+}
+
+/// Builds everything that becomes WebAssembly.
+pub fn components(workspace: &Workspace) -> Result<()> {
+    toolchain::ensure_wasm_target()?;
+    // One call for all of them: cargo builds what it can side by side.
+    shell::run(cargo_wasm(workspace, "build").args(arguments_for(workspace, BUILT)))?;
+    lay_out(workspace)
 }
 
 /// The guests that become a file.

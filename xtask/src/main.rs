@@ -94,8 +94,8 @@ const COMMANDS: &[Command] = &[
     },
     Command {
         name: "bench",
-        usage: "[http|latency|throughput|memory|size|edge|postgres|parked|recovery|stored] [--seconds N] | peers [--quick] [--engines A,B] …",
-        about: "measure a host on this machine; peers: beside its peers (bench/README.md)",
+        usage: "[http|latency|throughput|memory|size|edge|postgres|parked|recovery|stored] [--seconds N] | peers [--quick] [--engines A,B] … | micro [NAME] [--seconds N]",
+        about: "measure a host on this machine; peers: beside its peers (bench/README.md); micro: single things in it",
         run: bench::command,
     },
 ];

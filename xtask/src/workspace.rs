@@ -10,6 +10,10 @@ use crate::shell;
 /// The profile of what is deployed: optimised across crates, which takes minutes more.
 pub const DEPLOYED: &str = "dist";
 
+/// The package with the micro-benchmarks. It is no default member, so that builds and tests do without
+/// criterion.
+pub const MICRO: &str = "phasewright-micro";
+
 /// The packages and folders of this workspace.
 #[derive(Clone)]
 pub struct Workspace {
@@ -127,6 +131,11 @@ impl Workspace {
     /// A program that is built with it.
     pub fn program(&self, name: &str) -> PathBuf {
         self.built("release", name)
+    }
+
+    /// The micro-benchmarks, of the host as it is deployed.
+    pub fn micro(&self) -> PathBuf {
+        self.built(DEPLOYED, MICRO)
     }
 
     fn built(&self, profile: &str, name: &str) -> PathBuf {

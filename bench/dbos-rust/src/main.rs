@@ -17,8 +17,8 @@ use futures::future::try_join_all;
 use serde::{Deserialize, Serialize};
 use tokio::time::sleep;
 
-/// Connections of all clients together.
-const POOL: u32 = 20;
+/// Connections of all clients together: chains like more than the 10 that it comes with.
+const POOL: u32 = 40;
 
 /// How long an execution waits for a person, and what it wants to hear.
 const PATIENCE: Duration = Duration::from_secs(3600);

@@ -27,8 +27,8 @@ use crate::{
     workspace::Workspace,
 };
 
-/// Longer than any start, and than any execution with all clients at once.
-const ANSWER_TIMEOUT: Duration = Duration::from_mins(3);
+/// Longer than any start, any execution with all clients at once, and until all wait that are to.
+const ANSWER_TIMEOUT: Duration = Duration::from_mins(10);
 
 /// DBOS, as a library in Rust.
 pub fn dbos_rust(workspace: &Workspace) -> Result<Installed<'_>> {
@@ -115,9 +115,7 @@ impl Program {
             line.with_context(|| format!("no answer; {}", last_lines(&log(&self.folder))))?;
         serde_json::from_str(&line).with_context(|| format!("it said {line:?}"))
     }
-}
 
-impl Program {
     fn ask(&mut self, question: &Value) -> Result<Run> {
         writeln!(self.questions, "{question}").context("ask the program")?;
         let answer = self.answer()?;

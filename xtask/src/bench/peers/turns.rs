@@ -25,6 +25,9 @@ use crate::{cleanup::TempFolder, shell::say};
 /// For how long the disk is asked what a sync takes, before each turn.
 const DISK_TIME: Duration = Duration::from_millis(500);
 
+/// What takes longer than this is measured in one round only.
+const SLOW: Duration = Duration::from_secs(10);
+
 /// How long engines are left alone with executions that wait.
 const SETTLE: Duration = Duration::from_secs(5);
 
@@ -174,6 +177,9 @@ impl Results {
             let Ok(samples) = &mut cell.samples else {
                 continue;
             };
+            if samples.first().is_some_and(|sample| sample.run.took > SLOW) {
+                continue;
+            }
             let (workload, clients) = (cell.workload, cell.clients);
             let measured = if workload == Workload::Checkpoint && !has_parked {
                 has_parked = true;

@@ -12,8 +12,10 @@ use super::{
 };
 use crate::{host::Setup, shell::say};
 
+const MIB: f64 = 1024.0 * 1024.0;
+
 /// Most that a host may keep at rest.
-const REST_MAX: f64 = 60e6;
+const REST_MAX: f64 = 60.0 * MIB;
 
 /// Most that an execution may keep in memory while it runs.
 const EXECUTION_MAX: f64 = 4096.0;
@@ -34,7 +36,7 @@ pub fn measure(setup: &Setup) -> Result<Vec<Value>> {
     let host = setup.start()?;
     sleep(SETTLE);
     let rest = resident_bytes(host.id());
-    eprintln!("  {:.1} MB at rest", rest / 1e6);
+    eprintln!("  {:.1} MiB at rest", rest / MIB);
     let node = json!({"id": "only", "phase": "delay", "config": {"ms": 60_000}});
     let definition = json!({"id": "bench_memory", "nodes": [node]});
     let client = host.client();

@@ -232,12 +232,12 @@ impl Executor {
         answered(run, Wake::Wait { reply }, answer).await
     }
 
-    /// An execution that is over, when it ended here or was read back a moment ago.
+    /// An execution that is completed, when it ended here or was read back a moment ago.
     pub fn finished(&self, id: ExecutionId) -> Option<Arc<Execution>> {
         self.shared.finished.get(id)
     }
 
-    /// Keeps an execution that is over, just read back, for whoever asks next.
+    /// Keeps an execution, just read back, for whoever asks next, if it can change no more.
     pub fn keep(&self, execution: Arc<Execution>) {
         self.shared.finished.put(execution);
     }

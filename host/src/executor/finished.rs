@@ -1,5 +1,6 @@
-//! Executions that are over, for those who ask in the moments after: whoever started one that was
-//! over before they came back, and whoever reads it again and again.
+//! Executions that are completed, for those who ask in the moments after: whoever started one that was
+//! over before they came back, and whoever reads it again and again. What ended otherwise may be
+//! resumed, on any host, so it is always read from the store.
 
 use std::{
     collections::VecDeque,
@@ -9,14 +10,14 @@ use std::{
 
 use tokio::time::Instant;
 
-use crate::workflow::{Execution, ExecutionId};
+use crate::workflow::{Execution, ExecutionId, ExecutionStatus};
 
 /// Executions that are kept, and events that each has at most: a few megabytes.
 const FINISHED_MAX: usize = 256;
 const EVENTS_MAX: u64 = 100;
 
-/// How long one is kept. What is over changes no more, but it may be removed: this is how long
-/// it may be seen after that.
+/// How long one is kept. What is completed changes no more, but it may be removed: this is how
+/// long it may be seen after that.
 const KEEP: Duration = Duration::from_secs(1);
 
 /// The latest that ended here or were read back, oldest first.
@@ -24,9 +25,9 @@ const KEEP: Duration = Duration::from_secs(1);
 pub(super) struct Finished(Mutex<VecDeque<(Instant, Arc<Execution>)>>);
 
 impl Finished {
-    /// Keeps an execution that is over as the store has it now, unless it is a large one.
+    /// Keeps an execution as the store has it now, if it is completed and not a large one.
     pub(super) fn put(&self, execution: Arc<Execution>) {
-        if execution.version > EVENTS_MAX {
+        if execution.status() != ExecutionStatus::Completed || execution.version > EVENTS_MAX {
             return;
         }
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);

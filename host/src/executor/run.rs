@@ -120,8 +120,6 @@ pub(super) struct Run {
     /// Answers that wait until this version is durable.
     answers: VecDeque<(u64, Answer)>,
     waits: Vec<oneshot::Sender<Arc<Execution>>>,
-    /// The execution, once it is over and that is durable.
-    over: Option<Arc<Execution>>,
     timer: Pin<Box<Sleep>>,
     stay_until: Option<Instant>,
     published: u64,

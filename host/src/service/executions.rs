@@ -125,9 +125,7 @@ impl Service {
         }
         let execution = fold(&*self.store, &self.library, id).await?;
         let execution = Arc::new(execution.ok_or_else(|| not_found(id))?);
-        if execution.is_over() {
-            self.executor.keep(execution.clone());
-        }
+        self.executor.keep(execution.clone());
         Ok(execution)
     }
 

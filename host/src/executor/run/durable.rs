@@ -125,7 +125,8 @@ impl Run {
             }
         }
         let is_over = self.execution.is_over() && durable.version == self.execution.version;
-        if durable.version > self.published {
+        let is_new = durable.version > self.published;
+        if is_new {
             let before = mem::replace(&mut self.published, durable.version);
             let progress = Progress {
                 version: durable.version,
@@ -133,12 +134,9 @@ impl Run {
             };
             self.shared.publish(self.execution.id, before, progress);
         }
-        if is_over {
-            let execution = self.over.get_or_insert_with(|| {
-                let execution = Arc::new(self.execution.clone());
-                self.shared.finished.put(execution.clone());
-                execution
-            });
+        if is_over && (is_new || !self.waits.is_empty()) {
+            let execution = Arc::new(self.execution.clone());
+            self.shared.finished.put(execution.clone());
             for wait in self.waits.drain(..) {
                 let _ = wait.send(execution.clone());
             }

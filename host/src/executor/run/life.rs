@@ -201,7 +201,6 @@ impl Run {
             attempts: HashMap::new(),
             answers: VecDeque::new(),
             waits: Vec::new(),
-            over: None,
             timer: Box::pin(tokio::time::sleep(LINGER)),
             stay_until: None,
             published: 0,

@@ -123,7 +123,7 @@ impl Results {
             self.rounds,
             self.time.as_secs_f64()
         );
-        text += "| engine | version | MB at rest | MB at most | MB of its PostgreSQL \
+        text += "| engine | version | MB when started | MB at most | MB of its PostgreSQL \
                  | s to park 10,000 | MB more with them | s for 1,000 | s with kill -9 |\n\
                  |---|---|--:|--:|--:|--:|--:|--:|--:|\n";
         for engine in &self.engines {

@@ -85,7 +85,8 @@ pub fn command(workspace: &Workspace, mut arguments: Arguments) -> Result<ExitCo
     let time = time(seconds)?;
     build::all(workspace)?;
     let workspace = &build::deployed(workspace)?;
-    let is_wanted = |name: &str| wanted.is_empty() || wanted.iter().any(|wanted| wanted == name);
+    let is_named = |name: &str| wanted.iter().any(|wanted| wanted == name);
+    let is_wanted = |name: &str| wanted.is_empty() || is_named(name);
     let folder = TempFolder::new()?;
     let mut setup = Setup::new(workspace, folder.path().to_owned());
     setup.phases.push(workspace.test_phases());
@@ -115,13 +116,13 @@ pub fn command(workspace: &Workspace, mut arguments: Arguments) -> Result<ExitCo
         results.extend(postgres::measure(&setup, time)?);
     }
     // It takes minutes, so only when it is asked for by name.
-    if wanted.iter().any(|wanted| wanted == "parked") {
+    if is_named("parked") {
         results.push(postgres::parked(&setup)?);
     }
-    if wanted.iter().any(|wanted| wanted == "recovery") {
+    if is_named("recovery") {
         results.push(postgres::recovery(&setup)?);
     }
-    if wanted.iter().any(|wanted| wanted == "stored") {
+    if is_named("stored") {
         results.extend(stored::measure(&setup, time)?);
         results.extend(stored::measure(&postgres::Rig::new(&setup)?.setup, time)?);
     }
@@ -150,11 +151,7 @@ fn http(host: &Host, seconds: u64) -> Result<Vec<Value>> {
         say("http is not measured: wrk is not installed (apt-get install wrk)");
         return Ok(Vec::new());
     }
-    let call = execute();
-    let body = serde_json::from_str(&call.body)?;
-    let execution = host.client().post(&call.path, &call.headers, &body)?;
-    let id = execution["execution_id"].as_str().context("it has no id")?;
-    let status = format!("/api/executions/{id}");
+    let status = read_of(host, &execute())?.path;
     Ok(vec![
         wrk(host, "live", "/health/live", LIVE_PER_SECOND_MIN, seconds)?,
         wrk(host, "status", &status, STATUS_PER_SECOND_MIN, seconds)?,
@@ -211,6 +208,14 @@ fn execute() -> Call {
         body: json!({"input": {"n": 1}}).to_string(),
         expects: "\"status\":\"completed\"",
     }
+}
+
+/// Runs an execution to its end; gives the call that reads it.
+fn read_of(host: &Host, execute: &Call) -> Result<Call> {
+    let body = serde_json::from_str(&execute.body)?;
+    let execution = host.client().post(&execute.path, &execute.headers, &body)?;
+    let id = execution["execution_id"].as_str().context("it has no id")?;
+    Ok(Call::get(&format!("/api/executions/{id}"), execute.expects))
 }
 
 /// One client at a time, against what the disk takes in the same minute.

@@ -25,9 +25,14 @@ const KEEP: Duration = Duration::from_secs(1);
 pub(super) struct Finished(Mutex<VecDeque<(Instant, Arc<Execution>)>>);
 
 impl Finished {
-    /// Keeps an execution as the store has it now, if it is completed and not a large one.
+    /// Is it kept: completed, and not a large one?
+    pub(super) fn keeps(execution: &Execution) -> bool {
+        execution.status() == ExecutionStatus::Completed && execution.version <= EVENTS_MAX
+    }
+
+    /// Keeps an execution as the store has it now, if it is one to keep.
     pub(super) fn put(&self, execution: Arc<Execution>) {
-        if execution.status() != ExecutionStatus::Completed || execution.version > EVENTS_MAX {
+        if !Self::keeps(&execution) {
             return;
         }
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);

@@ -1,4 +1,5 @@
 //! Letting an execution go on by a newer version of its definition.
+
 use std::{collections::BTreeMap, sync::Arc};
 
 use serde_json::Map;

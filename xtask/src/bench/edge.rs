@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use super::{
     TURNS, define, execute,
     load::{self, Call, Measured},
+    read_of,
 };
 use crate::{
     cleanup::ChildGuard,
@@ -85,16 +86,9 @@ fn edge(workspace: &Workspace, host: &Host, token: &str) -> Result<(ChildGuard, 
 /// What is measured: a call that asks no engine, one that reads, and one that runs something.
 fn calls(host: &Host) -> Result<[(&'static str, Call); 3]> {
     let execute = execute();
-    let headers = &execute.headers;
-    let body = serde_json::from_str(&execute.body)?;
-    let finished = host.client().post(&execute.path, headers, &body)?;
-    let id = finished["execution_id"].as_str().context("it has no id")?;
     Ok([
         ("live", Call::get("/health/live", "\"alive\":true")),
-        (
-            "status",
-            Call::get(&format!("/api/executions/{id}"), "\"status\":\"completed\""),
-        ),
+        ("status", read_of(host, &execute)?),
         ("execute", execute),
     ])
 }

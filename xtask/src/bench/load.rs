@@ -182,6 +182,7 @@ fn address(base: &str) -> Result<&str> {
 
 /// A connection that is kept.
 pub struct Connection {
+    base: String,
     stream: BufReader<TcpStream>,
     line: String,
     body: Vec<u8>,
@@ -194,10 +195,17 @@ impl Connection {
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(ANSWER_TIMEOUT))?;
         Ok(Self {
+            base: base.to_owned(),
             stream: BufReader::new(stream),
             line: String::new(),
             body: Vec::new(),
         })
+    }
+
+    /// Makes a request and sends it, as [`Connection::call`] does.
+    pub fn send(&mut self, method: &str, path: &str, body: &str, expects: &str) -> Result<&str> {
+        let request = Request::new(&self.base, method, path, &[], body)?;
+        self.call(&request, expects)
     }
 
     /// Sends a request; the answer has to be a good one, and to have in it what is expected.

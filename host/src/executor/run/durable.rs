@@ -8,7 +8,10 @@ use bytes::Bytes;
 use super::Run;
 use crate::{
     events::Progress,
-    executor::command::{CommandError, Reply, Started},
+    executor::{
+        command::{CommandError, Reply, Started},
+        finished::Finished,
+    },
     store::{
         Answer as SignalAnswer, Append, Appended, HostId, Keyed, SignalId, StartKey, StoreError,
         Summary,
@@ -134,7 +137,9 @@ impl Run {
             };
             self.shared.publish(self.execution.id, before, progress);
         }
-        if is_over && (is_new || !self.waits.is_empty()) {
+        // A copy of a large one takes a while: only for those who ask.
+        let is_kept = is_new && Finished::keeps(&self.execution);
+        if is_over && (is_kept || !self.waits.is_empty()) {
             let execution = Arc::new(self.execution.clone());
             self.shared.finished.put(execution.clone());
             for wait in self.waits.drain(..) {

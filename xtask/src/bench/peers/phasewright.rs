@@ -4,11 +4,14 @@ mod review;
 
 use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 use serde_json::{Value, json};
 
 use super::{
-    super::load::{self, Call, Run},
+    super::{
+        load::{self, Call, Run},
+        read_of,
+    },
     engine::{Engine, Installed},
     postgres::Postgres,
     workload::{BESIDE_READS, STEP, STEPS, Workload},
@@ -72,26 +75,6 @@ impl Phasewright {
     }
 }
 
-impl Phasewright {
-    /// Of an execution that is completed.
-    fn read(&self) -> Result<Call> {
-        let Call { path, body, .. } = execute(Workload::Diamond);
-        let wait = [("prefer", "wait=60")];
-        let execution = self
-            .host
-            .client()
-            .post(&path, &wait, &serde_json::from_str(&body)?)?;
-        let id = execution["execution_id"].as_str().context("it has no id")?;
-        Ok(Call {
-            method: "GET",
-            path: format!("/api/executions/{id}"),
-            headers: Vec::new(),
-            body: String::new(),
-            expects: expects(Workload::Diamond),
-        })
-    }
-}
-
 /// One execution from its `POST` to its result.
 fn execute(workload: Workload) -> Call {
     Call {
@@ -109,7 +92,8 @@ impl Engine for Phasewright {
         match workload {
             Workload::Checkpoint => review::decide(base, clients, time),
             Workload::Reads => {
-                let (read, chain) = (self.read()?, execute(Workload::Chain3));
+                let read = read_of(&self.host, &execute(Workload::Diamond))?;
+                let chain = execute(Workload::Chain3);
                 load::run_beside(base, (&read, clients), (&chain, BESIDE_READS), time)
             }
             _ => load::run(base, &execute(workload), clients, time),

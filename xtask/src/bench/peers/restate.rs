@@ -14,7 +14,7 @@ use anyhow::{Context, Result, bail};
 use serde_json::json;
 
 use super::{
-    super::load::{self, Call, Connection, Request, Run},
+    super::load::{self, Call, Connection, Run},
     engine::{Engine, Installed, STARTERS},
     install,
     workload::{BESIDE_READS, STEPS, Workload},
@@ -190,7 +190,9 @@ impl Engine for Restate {
             let mut reviewer = Reviewer::new(&self.base)?;
             let steps = STEPS.to_string();
             Ok(move || match workload {
-                Workload::Recovery => reviewer.send("POST", "/Bench/recovery/send", &steps, ""),
+                Workload::Recovery => (reviewer.0)
+                    .send("POST", "/Bench/recovery/send", &steps, "")
+                    .map(drop),
                 _ => reviewer.start().map(drop),
             })
         })
@@ -229,24 +231,19 @@ impl Engine for Restate {
 }
 
 /// Starts executions that wait for a person, and decides.
-struct Reviewer<'b> {
-    base: &'b str,
-    connection: Connection,
-}
+struct Reviewer(Connection);
 
-impl<'b> Reviewer<'b> {
-    fn new(base: &'b str) -> Result<Self> {
-        Ok(Self {
-            base,
-            connection: Connection::new(base)?,
-        })
+impl Reviewer {
+    fn new(base: &str) -> Result<Self> {
+        Connection::new(base).map(Self)
     }
 
     /// Gives the key of the execution.
     fn start(&mut self) -> Result<usize> {
         static COUNT: AtomicUsize = AtomicUsize::new(0);
         let key = COUNT.fetch_add(1, Ordering::Relaxed);
-        self.send("POST", &format!("/Review/{key}/run/send"), "1", "")?;
+        let path = format!("/Review/{key}/run/send");
+        self.0.send("POST", &path, "1", "")?;
         Ok(key)
     }
 
@@ -257,14 +254,10 @@ impl<'b> Reviewer<'b> {
 
     /// Gives the decision, and waits for the result.
     fn approve(&mut self, key: usize) -> Result<()> {
-        self.send("POST", &format!("/Review/{key}/approve"), "", "")?;
+        let approve = format!("/Review/{key}/approve");
+        self.0.send("POST", &approve, "", "")?;
         let result = format!("/restate/workflow/Review/{key}/attach");
-        self.send("GET", &result, "", "{\"n\":3}")
-    }
-
-    fn send(&mut self, method: &str, path: &str, body: &str, expects: &str) -> Result<()> {
-        let request = Request::new(self.base, method, path, &[], body)?;
-        self.connection.call(&request, expects).map(drop)
+        self.0.send("GET", &result, "", "{\"n\":3}").map(drop)
     }
 }
 

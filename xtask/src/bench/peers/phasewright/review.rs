@@ -12,7 +12,7 @@ use super::{
     super::{engine::STARTERS, workload::Workload},
     expects, input,
 };
-use crate::bench::load::{self, Connection, Request, Run};
+use crate::bench::load::{self, Connection, Run};
 
 /// How often to look whether something has come.
 const POLL: Duration = Duration::from_millis(1);
@@ -61,17 +61,11 @@ pub fn are_over(base: &str, workload: Workload) -> Result<bool> {
     Ok(true)
 }
 
-struct Reviewer<'b> {
-    base: &'b str,
-    connection: Connection,
-}
+struct Reviewer(Connection);
 
-impl<'b> Reviewer<'b> {
-    fn new(base: &'b str) -> Result<Self> {
-        Ok(Self {
-            base,
-            connection: Connection::new(base)?,
-        })
+impl Reviewer {
+    fn new(base: &str) -> Result<Self> {
+        Connection::new(base).map(Self)
     }
 
     fn decide(&mut self) -> Result<()> {
@@ -124,7 +118,6 @@ impl<'b> Reviewer<'b> {
     }
 
     fn send(&mut self, method: &str, path: &str, body: &str) -> Result<Value> {
-        let request = Request::new(self.base, method, path, &[], body)?;
-        Ok(serde_json::from_str(self.connection.call(&request, "")?)?)
+        Ok(serde_json::from_str(self.0.send(method, path, body, "")?)?)
     }
 }

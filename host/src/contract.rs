@@ -4,9 +4,12 @@
 //! **Invariant:** the types are generated from the WIT. The in-process door of the
 //! endpoint components and the JSON door speak exactly these, so they cannot drift.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use bytes::Bytes;
-use futures::stream::BoxStream;
+use futures::{future::BoxFuture, stream::BoxStream};
+use tokio::time::timeout;
 
 pub(crate) mod bindings {
     wasmtime::component::bindgen!({
@@ -31,12 +34,31 @@ pub use workflow::definitions::{
 pub use workflow::events::Event;
 pub use workflow::executions::{
     Action, Execution, Filter as ExecutionFilter, MigrationPlan, NodeView, Outcome, Outcomes,
-    Page as ExecutionPage, RerunPlan, RerunRequest, StartRequest, Summary,
+    Page as ExecutionPage, RerunPlan, RerunRequest, StartRequest, Started, Summary,
 };
 pub use workflow::health::Probe;
 pub use workflow::types::{
     Caller, Error, ExecutionStatus, Json, NodeStatus, PageRequest, Violation,
 };
+
+/// Longest wait for an execution: proxies give up on silent connections soon after.
+pub const WAIT_MAX: Duration = Duration::from_mins(1);
+
+/// Ends when whoever waits for the end of what they start does so no longer.
+pub type Patience = BoxFuture<'static, ()>;
+
+/// The patience of who waits for so many milliseconds, or until it is all over for another reason.
+pub fn patience(
+    wait_ms: Option<u32>,
+    over: impl Future<Output = ()> + Send + 'static,
+) -> Option<Patience> {
+    let wait = Duration::from_millis(wait_ms?.into()).min(WAIT_MAX);
+    let over = async move {
+        // It ends either way.
+        let _ = timeout(wait, over).await;
+    };
+    Some(Box::pin(over))
+}
 
 /// The workflow interface, function by function; what each one means is written in
 /// `wit/workflow/workflow.wit`.
@@ -51,7 +73,8 @@ pub trait Engine: Send + Sync + 'static {
         &self,
         caller: Caller,
         request: StartRequest,
-    ) -> Result<(Summary, bool), Error>;
+        wait: Option<Patience>,
+    ) -> Result<Started, Error>;
 
     /// `executions.get`
     async fn executions_get(&self, caller: Caller, id: String) -> Result<Execution, Error>;
@@ -97,7 +120,8 @@ pub trait Engine: Send + Sync + 'static {
         caller: Caller,
         id: String,
         request: RerunRequest,
-    ) -> Result<(Summary, bool), Error>;
+        wait: Option<Patience>,
+    ) -> Result<Started, Error>;
 
     /// `executions.plan-rerun`
     async fn executions_plan_rerun(

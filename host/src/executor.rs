@@ -3,7 +3,7 @@
 //!
 //! **Invariant (output commit):** the executor may run ahead of the disk, the
 //! world may not. An attempt starts as soon as the events it depends on are
-//! queued; nothing leaves the engine before all it depends on is durable.
+//! applied; nothing leaves the engine before all it depends on is durable.
 //! **Invariant:** an execution has at most one actor in a host, and what an actor
 //! could not commit is dropped and read back from the store.
 //! **Invariant:** only the host that owns an execution has an actor for it that acts; the
@@ -11,6 +11,7 @@
 
 mod attempt;
 mod command;
+mod count;
 mod definitions;
 mod evaluate;
 mod finished;
@@ -36,7 +37,7 @@ use bytes::Bytes;
 use tokio::{
     sync::{Notify, mpsc, oneshot, watch},
     task::JoinHandle,
-    time::sleep,
+    time::{sleep, timeout},
 };
 use tracing::{error, warn};
 
@@ -48,6 +49,7 @@ use crate::{
     wasm::ATTEMPTS_MAX,
     workflow::{Command, Definition, Digest, Event, Execution, ExecutionId},
 };
+use count::Count;
 use finished::Finished;
 use lease::Lease;
 use mail::Mail;
@@ -65,6 +67,9 @@ const BUSY_EXECUTIONS: usize = ATTEMPTS_MAX as usize;
 /// Tries to reach an execution that moves between hosts, and the pause between them.
 const REACH: (u32, Duration) = (20, Duration::from_millis(100));
 
+/// How long a host that stops waits until what its actors hold is queued.
+const LAST_WORDS: Duration = Duration::from_secs(5);
+
 /// Queued messages to one actor. Small on purpose: a full queue slows whoever
 /// sends instead of growing memory.
 const WAKES_MAX: usize = 64;
@@ -79,6 +84,10 @@ pub struct Hosting {
     pub crashes_max: u32,
     /// How long executions are kept after their end.
     pub keep: Keep,
+    /// How long events stay in memory that nobody waits for. What is gained is that the end of a
+    /// phase, the next one and the end of their execution reach the store together; what a crash
+    /// costs is that much computing.
+    pub hold: Duration,
 }
 
 impl Default for Hosting {
@@ -87,6 +96,8 @@ impl Default for Hosting {
             lease: Duration::from_secs(10),
             crashes_max: 5,
             keep: Keep::Days(30),
+            // Longer than a short execution takes under load, shorter than people notice.
+            hold: Duration::from_millis(20),
         }
     }
 }
@@ -105,10 +116,14 @@ pub(crate) struct Shared {
     definitions: Arc<dyn Definitions>,
     events: Events,
     runs: Mutex<HashMap<ExecutionId, mpsc::Sender<Wake>>>,
-    attempts: watch::Sender<u64>,
+    /// Attempts that run.
+    running: Count,
+    /// Executions with events that are not queued for the disk yet.
+    unwritten: Count,
     lease: Lease,
     crashes_max: u32,
     keep: Keep,
+    hold: Duration,
     /// Other hosts on the same database.
     peers: watch::Sender<u32>,
     mail: Mail,
@@ -152,6 +167,7 @@ impl Executor {
             lease: Lease::new(hosting.lease, store.cluster().is_some()),
             crashes_max: hosting.crashes_max,
             keep: hosting.keep,
+            hold: hosting.hold,
             store,
             writer,
             runner,
@@ -159,7 +175,8 @@ impl Executor {
             definitions,
             events,
             runs: Mutex::default(),
-            attempts: watch::Sender::new(0),
+            running: Count::default(),
+            unwritten: Count::default(),
             peers: watch::Sender::new(0),
             mail: Mail::default(),
             untold: Untold::default(),
@@ -178,8 +195,13 @@ impl Executor {
         self.shared.enter().await
     }
 
-    /// Starts an execution; returns when its creation is durable.
-    pub async fn start(&self, new: NewExecution) -> Result<Started, CommandError> {
+    /// Starts an execution; returns when its creation is durable. Who waits for its end hears of
+    /// both at once if that is near.
+    pub async fn start(
+        &self,
+        new: NewExecution,
+        over: Option<oneshot::Sender<Arc<Execution>>>,
+    ) -> Result<Started, CommandError> {
         self.shared.check_lease()?;
         let now = self.shared.clock.now();
         let (execution, step) =
@@ -191,6 +213,7 @@ impl Executor {
             key: new.key,
             blobs: new.blobs,
             reply,
+            over,
         };
         let is_busy = self.shared.room() == 0;
         let left = if is_busy {
@@ -222,8 +245,7 @@ impl Executor {
         Err(CommandError::Moved)
     }
 
-    /// Waits until the execution is over; none when it is not in memory (any more). The
-    /// future may be dropped at any time.
+    /// Waits until the execution is over; none when it is not in memory (any more).
     pub async fn wait(&self, id: ExecutionId) -> Option<Arc<Execution>> {
         let Some(run) = self.shared.find(id) else {
             return self.finished(id);
@@ -250,7 +272,7 @@ impl Executor {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .len();
-        (runs, *self.shared.attempts.borrow())
+        (runs, self.shared.running.now())
     }
 
     /// Keeps the lease, and takes on whatever needs a host (first of all what an earlier
@@ -263,16 +285,18 @@ impl Executor {
     /// committed, and what is unfinished is left to other hosts or to the next process.
     pub async fn stop(&self, grace: Duration) {
         self.shared.stop.send_replace(true);
-        let mut attempts = self.shared.attempts.subscribe();
-        if tokio::time::timeout(grace, attempts.wait_for(|attempts| *attempts == 0))
-            .await
-            .is_err()
-        {
-            let attempts = *self.shared.attempts.borrow();
+        if timeout(grace, self.shared.running.none()).await.is_err() {
+            let attempts = self.shared.running.now();
             warn!(
                 attempts,
                 "grace period over; the attempts still running will be repeated"
             );
+        }
+        if timeout(LAST_WORDS, self.shared.unwritten.none())
+            .await
+            .is_err()
+        {
+            warn!("the database is slow; some of what was done last will be repeated");
         }
         self.shared.writer.close().await;
         if let Err(error) = self.shared.store.leave(self.shared.lease.host()).await {
@@ -347,7 +371,14 @@ impl Shared {
         let (sender, wakes) = mpsc::channel(WAKES_MAX);
         runs.insert(id, sender.clone());
         drop(runs);
-        tokio::spawn(Run::host(self.clone(), id, sender.clone(), wakes, begin));
+        // Kilobytes, which move several times on their way into a task; a pointer is quicker.
+        tokio::spawn(Box::pin(Run::host(
+            self.clone(),
+            id,
+            sender.clone(),
+            wakes,
+            begin,
+        )));
         Ok(sender)
     }
 
@@ -384,3 +415,6 @@ impl Shared {
 fn report_flaw(id: ExecutionId, flaw: &dyn std::fmt::Display) {
     error!(execution.id = %id, flaw = %flaw, "the executor contradicts itself; please report this");
 }
+
+#[cfg(test)]
+mod tests;

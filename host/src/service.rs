@@ -45,8 +45,8 @@ use crate::{
     contract::{
         Action, Artifact, Caller, Checkpoint, CheckpointFilter, CheckpointPage, Decision,
         Definition, DefinitionPage, Difference, Engine, Error, Event, Execution, ExecutionFilter,
-        ExecutionPage, Json, MigrationPlan, Outcomes, PageRequest, Phase, Probe, RerunPlan,
-        RerunRequest, StartRequest, Summary, Template,
+        ExecutionPage, Json, MigrationPlan, Outcomes, PageRequest, Patience, Phase, Probe,
+        RerunPlan, RerunRequest, StartRequest, Started, Summary, Template,
     },
     events::Events,
     executor::Executor,
@@ -71,6 +71,11 @@ pub struct Service {
 }
 
 impl Service {
+    /// Who may start but not read waits for nothing.
+    fn readable(&self, caller: &Caller, wait: Option<Patience>) -> Option<Patience> {
+        wait.filter(|_| self.allow(caller, &Scope::Read).is_ok())
+    }
+
     /// A new id. Version 7, so that ids sort by creation.
     fn new_execution_id() -> ExecutionId {
         ExecutionId(Uuid::now_v7())
@@ -83,9 +88,11 @@ impl Engine for Service {
         &self,
         caller: Caller,
         request: StartRequest,
-    ) -> Result<(Summary, bool), Error> {
+        wait: Option<Patience>,
+    ) -> Result<Started, Error> {
         let asking = self.allow(&caller, &Scope::Start)?;
-        self.start(&asking, request).await
+        let wait = self.readable(&caller, wait);
+        self.start(&asking, request, wait).await
     }
 
     async fn executions_get(&self, caller: Caller, id: String) -> Result<Execution, Error> {
@@ -143,9 +150,11 @@ impl Engine for Service {
         caller: Caller,
         id: String,
         request: RerunRequest,
-    ) -> Result<(Summary, bool), Error> {
+        wait: Option<Patience>,
+    ) -> Result<Started, Error> {
         let asking = self.allow(&caller, &Scope::Start)?;
-        self.rerun(&asking, &id, &request).await
+        let wait = self.readable(&caller, wait);
+        self.rerun(&asking, &id, &request, wait).await
     }
 
     async fn executions_plan_rerun(

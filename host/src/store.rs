@@ -28,6 +28,8 @@ mod writer;
 
 #[cfg(test)]
 mod conformance;
+#[cfg(test)]
+pub(crate) mod gate;
 
 use std::{collections::HashMap, sync::Arc};
 

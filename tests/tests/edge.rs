@@ -12,6 +12,8 @@ mod client;
 mod engine;
 #[path = "http/examples.rs"]
 mod examples;
+#[path = "http/present.rs"]
+mod present;
 
 #[path = "edge/stub.rs"]
 mod stub;

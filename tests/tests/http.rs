@@ -8,6 +8,8 @@ mod client;
 mod engine;
 #[path = "http/examples.rs"]
 mod examples;
+#[path = "http/present.rs"]
+mod present;
 
 #[path = "http/abuse.rs"]
 mod abuse;

@@ -17,7 +17,7 @@ use crate::{
         events::{self, Event},
         executions::{
             self, Action, Execution, MigrationPlan, Outcomes, RerunPlan, RerunRequest,
-            StartRequest, Summary,
+            StartRequest, Started, Summary,
         },
         health::{self, Probe},
         types::{Caller, Error, PageRequest},
@@ -58,7 +58,7 @@ macro_rules! interface {
 
 interface! { executions:
     // With a key the second start is the first one.
-    start(caller, request: StartRequest) -> (Summary, bool) = value(AGAIN.only_if(request.idempotency_key.is_some()));
+    start(caller, request: StartRequest, wait_ms: Option<u32>) -> Started = value(AGAIN.only_if(request.idempotency_key.is_some()).longer_by(wait_ms.unwrap_or(0)));
     get(caller, id: String) -> Execution = value(AGAIN);
     wait(caller, id: String, timeout_ms: u32) -> Execution = value(AGAIN.longer_by(timeout_ms));
     list(caller, filter: executions::Filter, page: PageRequest) -> executions::Page = value(AGAIN);
@@ -67,7 +67,7 @@ interface! { executions:
     pause(caller, id: String, reason: String) -> Summary = value(AGAIN);
     // The second time it would be a conflict.
     resume(caller, id: String) -> Summary = value(ONCE);
-    rerun(caller, id: String, request: RerunRequest) -> (Summary, bool) = value(AGAIN.only_if(request.idempotency_key.is_some()));
+    rerun(caller, id: String, request: RerunRequest, wait_ms: Option<u32>) -> Started = value(AGAIN.only_if(request.idempotency_key.is_some()).longer_by(wait_ms.unwrap_or(0)));
     plan_rerun(caller, id: String, request: RerunRequest) -> RerunPlan = value(AGAIN);
     apply(caller, action: Action, filter: executions::Filter, page: PageRequest, dry_run: bool) -> Outcomes = value(AGAIN.only_if(dry_run || is_repeatable(&action)));
     // To the version that it executes already changes nothing.

@@ -4,8 +4,8 @@
 use phasewright_endpoint::{
     Problem, Reply,
     bindings::{
-        executions::{self, Action, Execution, Summary},
-        types::{Caller, Error},
+        executions::{self, Action, Execution, Started},
+        types::Caller,
     },
     execution::{self, bulk},
     request::{
@@ -55,8 +55,10 @@ async fn start(request: Request, workflow: &str) -> Result<Reply, Problem> {
     let wait = wait_seconds(&head.headers)?;
     let body = read(&head, body).await?;
     let start = execution::start_request(workflow, &head.headers, &body)?;
-    let started = executions::start(caller.clone(), start).await?;
-    answer(caller, started, wait).await
+    answer(
+        &executions::start(caller, start, milliseconds(wait)).await?,
+        wait,
+    )
 }
 
 /// Starts anew with what is still good of an execution; with `dry_run=true`, only says what would
@@ -73,8 +75,9 @@ async fn rerun(request: Request, execution: &str) -> Result<Reply, Problem> {
         let plan = executions::plan_rerun(caller, execution.to_owned(), rerun).await?;
         return Ok(execution::planned(&plan));
     }
-    let started = executions::rerun(caller.clone(), execution.to_owned(), rerun).await?;
-    answer(caller, started, wait).await
+    let execution = execution.to_owned();
+    let started = executions::rerun(caller, execution, rerun, milliseconds(wait)).await?;
+    answer(&started, wait)
 }
 
 /// Goes on by another version; with `dry_run=true`, only says what that would change.
@@ -99,26 +102,18 @@ fn is_dry(query: &Query) -> Result<bool, Problem> {
     Ok(is_dry == Some(true))
 }
 
+fn milliseconds(seconds: Option<u32>) -> Option<u32> {
+    seconds.map(|seconds| seconds.saturating_mul(1_000))
+}
+
 /// The reply to a start, at once or when it is over.
-async fn answer(
-    caller: Caller,
-    (summary, is_new): (Summary, bool),
-    wait: Option<u32>,
-) -> Result<Reply, Problem> {
-    if let Some(seconds) = wait {
-        match executions::wait(caller, summary.id.clone(), seconds * 1_000).await {
-            Ok(execution) => return waited(&execution, seconds),
-            // Who may start but not read has started one, and hears of that at least.
-            Err(Error::Forbidden(_)) => {}
-            Err(error) => return Err(error.into()),
-        }
+fn answer(started: &Started, wait: Option<u32>) -> Result<Reply, Problem> {
+    match (&started.execution, wait) {
+        (Some(execution), Some(seconds)) => waited(execution, seconds),
+        // Who may start but not read has started one, and hears of that at least.
+        _ if started.is_new => execution::started(StatusCode::ACCEPTED, &started.summary),
+        _ => execution::started(StatusCode::OK, &started.summary),
     }
-    let status = if is_new {
-        StatusCode::ACCEPTED
-    } else {
-        StatusCode::OK
-    };
-    execution::started(status, &summary)
 }
 
 /// Answers with the whole execution if it is over by now, otherwise with where it stands.

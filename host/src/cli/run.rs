@@ -112,9 +112,9 @@ impl Run {
             timeout_ms: None,
             idempotency_key: None,
         };
-        let started = service.executions_start(caller(), request).await;
-        let (summary, _) =
-            started.map_err(|error| explain("failed to start the execution", error))?;
+        let started = service.executions_start(caller(), request, None).await;
+        let started = started.map_err(|error| explain("failed to start the execution", error))?;
+        let summary = started.summary;
         self.follow(service, &summary.id, document).await?;
         let execution = service.executions_get(caller(), summary.id).await;
         execution.map_err(|error| explain("failed to read the execution", error))

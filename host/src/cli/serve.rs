@@ -100,6 +100,7 @@ impl Serve {
                 lease: Duration::from_secs(self.lease_seconds),
                 crashes_max: self.max_crashes,
                 keep: self.keep_days,
+                ..Hosting::default()
             },
             phases: self.phases.folders.clone(),
             evaluator: self.phases.evaluator.clone(),

@@ -22,7 +22,8 @@ use super::instance::State;
 use crate::contract::{
     Action, Artifact, Caller, Checkpoint, CheckpointFilter, CheckpointPage, Decision, Engine,
     Error, Event, Execution, ExecutionFilter, ExecutionPage, MigrationPlan, Outcomes, PageRequest,
-    Phase, Probe, RerunPlan, RerunRequest, StartRequest, Summary, bindings::phasewright::workflow,
+    Phase, Probe, RerunPlan, RerunRequest, StartRequest, Started, Summary,
+    bindings::phasewright::workflow, patience,
 };
 
 /// Events handed over at once; those that are there go together.
@@ -96,8 +97,10 @@ impl<T: Send> workflow::executions::HostWithStore<T> for HasSelf<State> {
         door: &Accessor<T, Self>,
         caller: Caller,
         request: StartRequest,
-    ) -> Result<(Summary, bool), Error> {
-        engine(door).executions_start(caller, request).await
+        wait_ms: Option<u32>,
+    ) -> Result<Started, Error> {
+        let wait = patience(wait_ms, over(door));
+        engine(door).executions_start(caller, request, wait).await
     }
 
     async fn get(door: &Accessor<T, Self>, caller: Caller, id: String) -> Result<Execution, Error> {
@@ -160,8 +163,11 @@ impl<T: Send> workflow::executions::HostWithStore<T> for HasSelf<State> {
         caller: Caller,
         id: String,
         request: RerunRequest,
-    ) -> Result<(Summary, bool), Error> {
-        engine(door).executions_rerun(caller, id, request).await
+        wait_ms: Option<u32>,
+    ) -> Result<Started, Error> {
+        let wait = patience(wait_ms, over(door));
+        let engine = engine(door);
+        engine.executions_rerun(caller, id, request, wait).await
     }
 
     async fn plan_rerun(

@@ -7,6 +7,7 @@
 use futures::{FutureExt, future::BoxFuture};
 use http::Response;
 use serde::Deserialize;
+use tokio::sync::watch;
 use wasmtime_wasi_http::WasiBody;
 
 use super::{
@@ -15,7 +16,7 @@ use super::{
 };
 use crate::contract::{
     Action, Caller, CheckpointFilter, Decision, ExecutionFilter, Json, PageRequest, RerunRequest,
-    StartRequest,
+    StartRequest, patience,
 };
 
 /// A function of the workflow interface.
@@ -39,23 +40,35 @@ impl Function {
     }
 }
 
+/// Comes when the host stops.
+async fn stopped(mut stopping: watch::Receiver<bool>) {
+    // It has stopped as well when nobody can say so any more.
+    let _ = stopping.wait_for(|stopping| *stopping).await;
+}
+
+/// A function that can wait for the end of what it starts has the name of that parameter after a
+/// semicolon.
 macro_rules! functions {
     ($($interface:literal {$(
-        $name:literal = $method:ident($($parameter:ident: $type:ty),*) => $answer:ident;
+        $name:literal = $method:ident($($parameter:ident: $type:ty),* $(; $wait:ident)?) => $answer:ident;
     )*})*) => {
         /// One entry for each.
         pub static FUNCTIONS: &[Function] = &[$($(Function {
             interface: $interface,
             name: $name,
-            parameters: &[$(stringify!($parameter)),*],
+            parameters: &[$(stringify!($parameter),)* $(stringify!($wait))?],
             call: |call| async move {
                 #[derive(Deserialize)]
                 #[serde(deny_unknown_fields)]
                 struct Parameters {
                     $($parameter: $type,)*
+                    $($wait: Option<u32>,)?
                 }
-                let Parameters { $($parameter),* } = serde_json::from_slice(&call.parameters)?;
-                let result = call.engine.$method($($parameter),*).await;
+                let Parameters { $($parameter,)* $($wait)? } = serde_json::from_slice(&call.parameters)?;
+                let result = call.engine.$method(
+                    $($parameter,)*
+                    $(patience($wait, stopped(call.stopping.clone())))?
+                ).await;
                 Ok($answer(result, call.stopping))
             }.boxed(),
         },)*)*];
@@ -64,14 +77,14 @@ macro_rules! functions {
 
 functions! {
     "executions" {
-        "start" = executions_start(caller: Caller, request: StartRequest) => value;
+        "start" = executions_start(caller: Caller, request: StartRequest; wait_ms) => value;
         "get" = executions_get(caller: Caller, id: String) => value;
         "wait" = executions_wait(caller: Caller, id: String, timeout_ms: u32) => value;
         "list" = executions_list(caller: Caller, filter: ExecutionFilter, page: PageRequest) => value;
         "cancel" = executions_cancel(caller: Caller, id: String, reason: String) => value;
         "pause" = executions_pause(caller: Caller, id: String, reason: String) => value;
         "resume" = executions_resume(caller: Caller, id: String) => value;
-        "rerun" = executions_rerun(caller: Caller, id: String, request: RerunRequest) => value;
+        "rerun" = executions_rerun(caller: Caller, id: String, request: RerunRequest; wait_ms) => value;
         "plan-rerun" = executions_plan_rerun(caller: Caller, id: String, request: RerunRequest) => value;
         "apply" = executions_apply(caller: Caller, action: Action, filter: ExecutionFilter, page: PageRequest, dry_run: bool) => value;
         "migrate" = executions_migrate(caller: Caller, id: String, version: u32) => value;

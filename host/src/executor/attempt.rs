@@ -2,7 +2,10 @@
 
 use std::{
     panic::AssertUnwindSafe,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
     time::Duration,
 };
 
@@ -48,13 +51,14 @@ pub(super) struct Job {
 impl Job {
     /// Runs the attempt and tells the actor how it ended.
     pub(super) async fn run(self) {
-        let _running = Running::new(&self.shared);
+        let running = self.shared.running.one();
         let (node, item, number) = (self.node, self.attempt.item, self.attempt.number);
         let wakes = self.wakes.clone();
         let report = Arc::new(Report {
             node,
             item,
             pending: Mutex::default(),
+            had_effects: AtomicBool::new(false),
             wakes: self.wakes.clone(),
             shared: self.shared.clone(),
             durable: self.durable.clone(),
@@ -77,6 +81,8 @@ impl Job {
                 attempt: number,
                 logs,
                 result,
+                had_effects: report.had_effects.load(Relaxed),
+                running,
             })
             .await;
     }
@@ -100,27 +106,12 @@ impl Job {
     }
 }
 
-/// Counts an attempt while it runs, also when it is aborted.
-struct Running(Arc<Shared>);
-
-impl Running {
-    fn new(shared: &Arc<Shared>) -> Self {
-        shared.attempts.send_modify(|attempts| *attempts += 1);
-        Self(shared.clone())
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        self.0.attempts.send_modify(|attempts| *attempts -= 1);
-    }
-}
-
 /// What a phase says while it runs.
 struct Report {
     node: NodeIndex,
     item: Option<u32>,
     pending: Mutex<Pending>,
+    had_effects: AtomicBool,
     wakes: mpsc::Sender<Wake>,
     shared: Arc<Shared>,
     durable: watch::Receiver<Durable>,
@@ -227,6 +218,10 @@ impl AttemptHost for Report {
     }
 
     async fn effect(&self) -> Result<(), String> {
+        self.had_effects.store(true, Relaxed);
+        if self.durable.borrow().version < self.version {
+            let _ = self.wakes.send(Wake::Awaited).await;
+        }
         may_have_effects(self.durable.clone(), self.version).await?;
         // What this host owns is its own only as long as it has its lease; and in another
         // life, nothing is.

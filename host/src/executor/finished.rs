@@ -21,10 +21,26 @@ const EVENTS_MAX: u64 = 100;
 const KEEP: Duration = Duration::from_secs(1);
 
 /// The latest that ended here or were read back, oldest first.
-#[derive(Debug, Default)]
-pub(super) struct Finished(Mutex<VecDeque<(Instant, Arc<Execution>)>>);
+#[derive(Debug)]
+pub(super) struct Finished {
+    all: Mutex<VecDeque<(Instant, Arc<Execution>)>>,
+    keep: Duration,
+}
+
+impl Default for Finished {
+    fn default() -> Self {
+        Self::new(KEEP)
+    }
+}
 
 impl Finished {
+    fn new(keep: Duration) -> Self {
+        Self {
+            all: Mutex::default(),
+            keep,
+        }
+    }
+
     /// Is it kept: completed, and not a large one?
     pub(super) fn keeps(execution: &Execution) -> bool {
         execution.status() == ExecutionStatus::Completed && execution.version <= EVENTS_MAX
@@ -35,8 +51,9 @@ impl Finished {
         if !Self::keeps(&execution) {
             return;
         }
-        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        while all.len() >= FINISHED_MAX || all.front().is_some_and(|(at, _)| at.elapsed() > KEEP) {
+        let mut all = self.all.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_old = |(at, _): &(Instant, _)| at.elapsed() > self.keep;
+        while all.len() >= FINISHED_MAX || all.front().is_some_and(is_old) {
             all.pop_front();
         }
         all.push_back((Instant::now(), execution));
@@ -44,8 +61,93 @@ impl Finished {
 
     /// The execution, unless that was too long ago.
     pub(super) fn get(&self, id: ExecutionId) -> Option<Arc<Execution>> {
-        let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let all = self.all.lock().unwrap_or_else(PoisonError::into_inner);
         let (at, execution) = all.iter().rfind(|(_, execution)| execution.id == id)?;
-        (at.elapsed() <= KEEP).then(|| execution.clone())
+        (at.elapsed() <= self.keep).then(|| execution.clone())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use serde_json::json;
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::workflow::{Command, Definition, Event, Input, Timestamp, Version};
+
+    const LONG: Duration = Duration::from_hours(1);
+
+    /// An execution of one node.
+    fn execution(number: u128) -> Execution {
+        let nodes = json!([{"id": "n", "phase": "p"}]);
+        let definition = Definition::read(&json!({"id": "w", "nodes": nodes})).unwrap();
+        let created = Event::ExecutionCreated {
+            workflow: definition.id.clone(),
+            version: Version(1),
+            input: Arc::new(json!({})),
+            context: Arc::new(json!({})),
+            deadline: Timestamp(1_000_000),
+            phases: BTreeMap::new(),
+            by: None,
+        };
+        let id = ExecutionId(Uuid::from_u128(number));
+        let start = Execution::start_with(id, definition.into(), created, Vec::new(), Timestamp(0));
+        start.unwrap().0
+    }
+
+    fn told(number: u128, input: Input) -> Arc<Execution> {
+        let mut execution = execution(number);
+        execution.handle(input, Timestamp(1)).unwrap();
+        execution.into()
+    }
+
+    fn completed(number: u128) -> Arc<Execution> {
+        let definition = execution(number).definition;
+        let attempted = Input::Attempted {
+            node: definition.node_index(&"n".parse().unwrap()).unwrap(),
+            item: None,
+            attempt: 1,
+            result: Ok((Arc::new(json!(1)), Vec::new())),
+        };
+        told(number, attempted)
+    }
+
+    #[test]
+    fn what_is_completed_is_kept_for_a_moment() {
+        let execution = completed(1);
+        let kept = |keep| {
+            let finished = Finished::new(keep);
+            finished.put(execution.clone());
+            finished.get(execution.id)
+        };
+        assert!(Arc::ptr_eq(&kept(LONG).unwrap(), &execution));
+        assert!(kept(Duration::ZERO).is_none());
+    }
+
+    #[test]
+    fn what_may_go_on_is_never_kept() {
+        let finished = Finished::new(LONG);
+        let cancel = Command::Cancel {
+            reason: String::new(),
+            by: None,
+        };
+        for execution in [execution(1).into(), told(2, Input::Command(cancel))] {
+            finished.put(execution.clone());
+            assert!(finished.get(execution.id).is_none());
+        }
+    }
+
+    #[test]
+    fn the_oldest_make_room() {
+        let finished = Finished::new(LONG);
+        let all: Vec<_> = (0..=FINISHED_MAX as u128).map(completed).collect();
+        for execution in &all {
+            finished.put(execution.clone());
+        }
+        let is_kept = |execution: &Arc<Execution>| finished.get(execution.id).is_some();
+        assert!(!is_kept(&all[0]));
+        assert!(all[1..].iter().all(is_kept));
     }
 }

@@ -1,6 +1,7 @@
 //! The actor of one execution: a loop over everything that can wake it.
 
 mod durable;
+mod held;
 mod life;
 mod work;
 
@@ -21,6 +22,7 @@ use tokio::{
 use super::{
     Shared,
     command::{CommandError, Reply, Started},
+    count::One,
     inbox::Inbox,
     mail::Delivery,
     report_flaw,
@@ -34,6 +36,7 @@ use crate::{
     },
 };
 use durable::{Answer, Beside};
+use held::Held;
 
 pub use durable::summary;
 pub(super) use durable::{CommitFailure, Durable};
@@ -46,6 +49,9 @@ const LINGER: Duration = Duration::from_secs(5);
 /// something: most are loaded because a command is on its way.
 const STAY: Duration = Duration::from_secs(1);
 
+/// Events that are written at the latest when there are so many.
+const HELD_MAX: usize = 256;
+
 /// First and longest pause before an execution is read back after a failed commit.
 const BACKOFF: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(5));
 
@@ -57,6 +63,10 @@ pub(crate) enum Wake {
         attempt: u32,
         logs: Vec<Input>,
         result: Result<Produced, Failure>,
+        /// Did it do anything outside of its sandbox?
+        had_effects: bool,
+        /// Until it has been taken in, it counts as running.
+        running: One,
     },
     Prepared {
         node: NodeIndex,
@@ -64,6 +74,8 @@ pub(crate) enum Wake {
     },
     Finished(Result<Json, Failure>),
     Reported(Vec<Input>),
+    /// Somebody waits until all that the execution is now is durable.
+    Awaited,
     Artifact {
         node: String,
         name: String,
@@ -90,6 +102,8 @@ pub(super) enum Begin {
         key: Option<StartKey>,
         blobs: Vec<(Digest, Bytes)>,
         reply: Reply<Started>,
+        /// Who started it and waits for its end.
+        over: Option<oneshot::Sender<Arc<Execution>>>,
     },
     Load,
 }
@@ -116,9 +130,12 @@ pub(super) struct Run {
     wakes: mpsc::Sender<Wake>,
     commits: Arc<watch::Sender<Durable>>,
     durable: watch::Receiver<Durable>,
+    held: Held,
     attempts: HashMap<(NodeIndex, Option<u32>), AbortHandle>,
     /// Answers that wait until this version is durable.
     answers: VecDeque<(u64, Answer)>,
+    /// Somebody waits until this version is durable.
+    asked: u64,
     waits: Vec<oneshot::Sender<Arc<Execution>>>,
     timer: Pin<Box<Sleep>>,
     stay_until: Option<Instant>,
@@ -130,7 +147,7 @@ pub(super) struct Run {
 impl Run {
     async fn live(&mut self, wakes: &mut mpsc::Receiver<Wake>, step: Step, beside: Beside) -> Life {
         let mut stop = self.shared.stop.subscribe();
-        self.take(step, beside).await;
+        self.take(step, beside);
         loop {
             if let Some(failure) = self.acknowledge() {
                 return Life::Lost(failure);
@@ -139,6 +156,9 @@ impl Run {
                 return Life::Lost(CommitFailure::Conflict);
             }
             let is_stopping = *stop.borrow_and_update();
+            if self.is_write_due(is_stopping) {
+                self.write().await;
+            }
             if wakes.is_empty() && self.is_done(is_stopping) {
                 return Life::Left;
             }
@@ -147,7 +167,7 @@ impl Run {
                 // Only this host's commits send, and they end with this.
                 _ = self.durable.changed() => {}
                 Some(wake) = wakes.recv() => self.wake(wake).await,
-                () = &mut self.timer => self.input(Input::Tick).await,
+                () = &mut self.timer => self.input(Input::Tick),
                 _ = stop.changed() => {}
                 _ = self.life.changed() => {}
             }
@@ -163,9 +183,11 @@ impl Run {
                 attempt,
                 logs,
                 result,
+                had_effects,
+                running: _running,
             } => {
                 self.attempts.remove(&(node, item));
-                self.inputs(logs).await;
+                self.inputs(logs);
                 let (result, blobs) = work::split(result);
                 self.input_with(
                     Input::Attempted {
@@ -175,17 +197,21 @@ impl Run {
                         result,
                     },
                     blobs,
-                )
-                .await;
+                );
+                if had_effects {
+                    self.asked = self.execution.version;
+                }
             }
             Wake::Prepared { node, result } => {
                 self.attempts.remove(&(node, None));
-                self.input(Input::Prepared { node, result }).await;
+                self.input(Input::Prepared { node, result });
             }
-            Wake::Finished(result) => self.input(Input::Finished(result)).await,
-            Wake::Reported(inputs) => self.inputs(inputs).await,
+            Wake::Finished(result) => self.input(Input::Finished(result)),
+            Wake::Reported(inputs) => self.inputs(inputs),
+            Wake::Awaited => self.asked = self.execution.version,
             Wake::Artifact { node, name, reply } => {
                 let _ = reply.send(self.find_artifact(&node, &name));
+                self.asked = self.execution.version;
             }
             Wake::Command { command, reply } => self.command(command, reply).await,
             Wake::Signal { delivery, command } => self.signal(delivery, command).await,
@@ -193,23 +219,23 @@ impl Run {
         }
     }
 
-    async fn inputs(&mut self, inputs: Vec<Input>) {
+    fn inputs(&mut self, inputs: Vec<Input>) {
         for input in inputs {
-            self.input(input).await;
+            self.input(input);
         }
     }
 
-    async fn input(&mut self, input: Input) {
-        self.input_with(input, Vec::new()).await;
+    fn input(&mut self, input: Input) {
+        self.input_with(input, Vec::new());
     }
 
-    async fn input_with(&mut self, input: Input, blobs: Vec<(Digest, Bytes)>) {
+    fn input_with(&mut self, input: Input, blobs: Vec<(Digest, Bytes)>) {
         let beside = Beside {
             blobs,
             ..Beside::default()
         };
         match self.execution.handle(input, self.shared.clock.now()) {
-            Ok(step) => self.take(step, beside).await,
+            Ok(step) => self.take(step, beside),
             Err(flaw) => report_flaw(self.execution.id, &flaw),
         }
     }
@@ -222,7 +248,7 @@ impl Run {
         let input = Input::Command(command);
         let result = match self.execution.handle(input, self.shared.clock.now()) {
             Ok(step) if !step.events.is_empty() => {
-                self.take(step, Beside::default()).await;
+                self.take(step, Beside::default());
                 Ok(summary(&self.execution))
             }
             _ if self.is_stale().await => Err(CommandError::Moved),
@@ -254,7 +280,7 @@ impl Run {
                     answers: vec![(delivery.id, SignalAnswer::Done)],
                     ..Beside::default()
                 };
-                self.take(step, beside).await;
+                self.take(step, beside);
                 return self.answer(move |_| drop(delivery));
             }
             // It is delivered again.
@@ -305,14 +331,9 @@ impl Run {
         self.is_stale
     }
 
-    /// Queues the events of a step, then does what it asks for.
-    async fn take(&mut self, step: Step, beside: Beside) {
-        if let Some(first) = step.events.first() {
-            let is_released =
-                self.execution.is_over() || (self.execution.is_waiting() && !self.wakes_soon());
-            let owner = (!is_released).then_some(self.host);
-            self.write(first.seq - 1, step.events, beside, owner).await;
-        }
+    /// Takes the events of a step in, then does what it asks for.
+    fn take(&mut self, step: Step, beside: Beside) {
+        self.hold(step.events, beside);
         if self.execution.is_over() {
             self.abort_attempts();
         }
@@ -321,6 +342,11 @@ impl Run {
                 self.perform(action);
             }
         }
+    }
+
+    /// Is there nothing to do for this host, for now or for good?
+    fn is_released(&self) -> bool {
+        self.execution.is_over() || (self.execution.is_waiting() && !self.wakes_soon())
     }
 
     fn wakes_soon(&self) -> bool {
@@ -336,9 +362,7 @@ impl Run {
         if !is_stopping && self.stay_until.is_some_and(|until| Instant::now() < until) {
             return false;
         }
-        is_stopping
-            || self.execution.is_over()
-            || (self.execution.is_waiting() && !self.wakes_soon())
+        is_stopping || self.is_released()
     }
 
     fn set_timer(&mut self) {
@@ -348,7 +372,8 @@ impl Run {
         };
         let now = Instant::now();
         let stay = self.stay_until.filter(|until| *until > now);
-        let deadline = stay.map_or(now + delay, |until| until.min(now + delay));
+        let deadlines = [stay, self.held.until()];
+        let deadline = (deadlines.into_iter().flatten()).fold(now + delay, Instant::min);
         // A timer that is a little early only looks again; resetting one costs more.
         let difference = if deadline > self.timer.deadline() {
             deadline - self.timer.deadline()

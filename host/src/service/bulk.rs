@@ -134,7 +134,7 @@ impl Service {
             ..request.clone()
         };
         match manner {
-            Manner::Real => Ok(self.rerun(asking, &id, &request).await?.0),
+            Manner::Real => Ok(self.rerun(asking, &id, &request, None).await?.summary),
             Manner::Dry => {
                 self.plan_rerun(&id, &request).await?;
                 Ok(views::summary(summary))

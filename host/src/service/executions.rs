@@ -2,18 +2,19 @@
 
 use std::{sync::Arc, time::Duration};
 
+use tokio::{sync::oneshot, time::sleep};
 use uuid::Builder;
 
 use super::{Asking, Service, library::Library, parameters, views};
 use crate::{
-    contract::{self, Error, ExecutionPage, PageRequest, Summary},
+    contract::{self, Error, ExecutionPage, PageRequest, Patience, Summary, WAIT_MAX},
     executor::{self, Definitions},
     store::{self, ExecutionFilter, Page, Store, StoreError},
     workflow::{Command, Execution, ExecutionId, Timestamp, Version, WorkflowId},
 };
 
-/// Longest wait for an execution: proxies give up on silent connections soon after.
-const WAIT_MAX: Duration = Duration::from_mins(1);
+/// Where an execution comes to that is over.
+pub(super) type End = oneshot::Receiver<Arc<Execution>>;
 
 /// An id is made before what says when the execution was created, and by another clock: they differ
 /// by less than this.
@@ -36,9 +37,29 @@ impl Service {
     ) -> Result<contract::Execution, Error> {
         let id = parameters::id("execution", id)?;
         let timeout = WAIT_MAX.min(Duration::from_millis(timeout_ms.into()));
-        match tokio::time::timeout(timeout, self.until_over(id)).await {
-            Ok(execution) => Ok(views::execution(&*execution?)),
-            Err(_) => Ok(views::execution(&*self.folded(id).await?)),
+        let execution = self.awaited(id, None, Box::pin(sleep(timeout))).await;
+        Ok(views::execution(&*execution?))
+    }
+
+    /// The execution as soon as it is over, or as it is when nobody waits any longer.
+    pub(super) async fn awaited(
+        &self,
+        id: ExecutionId,
+        end: Option<End>,
+        patience: Patience,
+    ) -> Result<Arc<Execution>, Error> {
+        let over = async {
+            if let Some(end) = end
+                && let Ok(execution) = end.await
+            {
+                return Ok(execution);
+            }
+            self.until_over(id).await
+        };
+        tokio::select! {
+            biased;
+            execution = over => execution,
+            () = patience => self.folded(id).await,
         }
     }
 

@@ -17,7 +17,7 @@ use super::{
     start::{TIMEOUT_MS_MAX, check_input, check_not_deprecated, keyed, object},
 };
 use crate::{
-    contract::{Error, RerunPlan, RerunRequest, Summary, Violation},
+    contract::{Error, Patience, RerunPlan, RerunRequest, Started, Violation},
     executor::NewExecution,
     workflow::{
         Digest, Event, Execution, ExecutionId, NodeIndex, PhaseName, Rerun, Stage, Version,
@@ -46,7 +46,8 @@ impl Service {
         asking: &Asking,
         id: &str,
         request: &RerunRequest,
-    ) -> Result<(Summary, bool), Error> {
+        wait: Option<Patience>,
+    ) -> Result<Started, Error> {
         let id: ExecutionId = parameters::id("execution", id)?;
         let summary = self.store.queries().execution(id).await?;
         let workflow = summary.ok_or_else(|| not_found(id))?.workflow;
@@ -55,7 +56,7 @@ impl Service {
         let whole = json!(["rerun", id, request.from_nodes, request.version, input]);
         let key = keyed(request.idempotency_key.as_deref(), whole)?;
         if let Some(first) = self.started_before(&workflow, key.as_ref()).await? {
-            return Ok((first, false));
+            return self.started(&first, false, wait, None).await;
         }
         let checked = self.checked_rerun(id, request).await?;
         let Checked { old, entry, .. } = &checked;
@@ -79,7 +80,7 @@ impl Service {
             blobs,
             key,
         };
-        self.begin(new).await
+        self.begin(new, wait).await
     }
 
     pub(super) async fn plan_rerun(

@@ -3,14 +3,16 @@
 use std::time::Duration;
 
 use serde_json::{Map, Value, json};
+use tokio::sync::oneshot;
 
 use super::{
-    Asking, Service, library::Entry, parameters, problems::invalid, versions::absent, views,
+    Asking, Service, executions::End, library::Entry, parameters, problems::invalid,
+    versions::absent, views,
 };
 use crate::{
-    contract::{Error, StartRequest, Summary, Violation},
-    executor::{NewExecution, Started},
-    store::{Keyed, StartKey},
+    contract::{Error, Patience, StartRequest, Started, Violation},
+    executor::{NewExecution, Started as Begun},
+    store::{self, Keyed, StartKey},
     workflow::{Digest, Event, Version, WorkflowId},
 };
 
@@ -25,7 +27,8 @@ impl Service {
         &self,
         asking: &Asking,
         request: StartRequest,
-    ) -> Result<(Summary, bool), Error> {
+        wait: Option<Patience>,
+    ) -> Result<Started, Error> {
         let workflow: WorkflowId = parameters::id("workflow", &request.workflow_id)?;
         let wanted = request.version.map(Version);
         let found = self.library.startable(&workflow, wanted).await?;
@@ -36,7 +39,7 @@ impl Service {
         let key = start_key(&request, &input, &context)?;
         check_input(&entry, &input)?;
         if let Some(first) = self.started_before(&workflow, key.as_ref()).await? {
-            return Ok((first, false));
+            return self.started(&first, false, wait, None).await;
         }
         check_not_deprecated(&entry, wanted, deprecated)?;
         let phases = entry.phases(&*self.runner)?;
@@ -57,7 +60,7 @@ impl Service {
             blobs: Vec::new(),
             key,
         };
-        self.begin(new).await
+        self.begin(new, wait).await
     }
 
     /// The execution that was started with this key before.
@@ -65,7 +68,7 @@ impl Service {
         &self,
         workflow: &WorkflowId,
         key: Option<&StartKey>,
-    ) -> Result<Option<Summary>, Error> {
+    ) -> Result<Option<store::Summary>, Error> {
         let Some(key) = key else {
             return Ok(None);
         };
@@ -76,23 +79,49 @@ impl Service {
         }
     }
 
-    /// Starts it, unless another one with its key was quicker.
-    pub(super) async fn begin(&self, new: NewExecution) -> Result<(Summary, bool), Error> {
+    /// Starts it, unless another one with its key was quicker, and waits for its end if wanted.
+    pub(super) async fn begin(
+        &self,
+        new: NewExecution,
+        wait: Option<Patience>,
+    ) -> Result<Started, Error> {
         let key = new.key.clone();
-        match (self.executor.start(new).await?, key) {
-            (Started::Created(summary), _) => Ok((views::summary(&summary), true)),
-            (Started::Existing(first), Some(key)) => {
-                Ok((self.existing(&first, &key).await?, false))
+        let (over, end) = oneshot::channel();
+        let over = wait.is_some().then_some(over);
+        match (self.executor.start(new, over).await?, key) {
+            (Begun::Created(summary), _) => self.started(&summary, true, wait, Some(end)).await,
+            (Begun::Existing(first), Some(key)) => {
+                let summary = self.existing(&first, &key).await?;
+                self.started(&summary, false, wait, None).await
             }
-            (Started::Existing(first), None) => Err(Error::Conflict(format!(
+            (Begun::Existing(first), None) => Err(Error::Conflict(format!(
                 "execution {} exists",
                 first.execution
             ))),
         }
     }
 
+    /// What is said of a start, and of its end if somebody waits for that.
+    pub(super) async fn started(
+        &self,
+        summary: &store::Summary,
+        is_new: bool,
+        wait: Option<Patience>,
+        end: Option<End>,
+    ) -> Result<Started, Error> {
+        let execution = match wait {
+            Some(patience) => Some(self.awaited(summary.id, end, patience).await?),
+            None => None,
+        };
+        Ok(Started {
+            summary: views::summary(summary),
+            is_new,
+            execution: execution.map(|execution| views::execution(&execution)),
+        })
+    }
+
     /// The execution that was started with this key before.
-    async fn existing(&self, first: &Keyed, key: &StartKey) -> Result<Summary, Error> {
+    async fn existing(&self, first: &Keyed, key: &StartKey) -> Result<store::Summary, Error> {
         if first.request != key.request {
             let message = format!(
                 "was used for another request, which started execution {}",
@@ -101,7 +130,7 @@ impl Service {
             return Err(invalid("/headers/idempotency-key", message));
         }
         match self.store.queries().execution(first.execution).await? {
-            Some(summary) => Ok(views::summary(&summary)),
+            Some(summary) => Ok(summary),
             None => Err(Error::NotFound(format!(
                 "there is no execution {}",
                 first.execution

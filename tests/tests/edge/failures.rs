@@ -80,7 +80,7 @@ async fn only_what_may_be_done_twice_is_sent_twice() -> Result<()> {
         let request = json!({
             "workflow_id": "w", "input": "{}", "context": "{}", "idempotency_key": key,
         });
-        json!([caller(), request])
+        json!([caller(), request, null])
     };
     for (key, times) in [(json!("k"), 2), (Value::Null, 1)] {
         relay.call("executions", "start", &start(key)).await?;

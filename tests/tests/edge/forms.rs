@@ -61,6 +61,7 @@ fn the_engine_api_has_every_field_and_case() {
                 "executions.node-view": NodeView,
                 "executions.summary": Summary,
                 "executions.execution": Execution,
+                "executions.started": Started,
                 "executions.rerun-request": RerunRequest,
                 "executions.rerun-plan": RerunPlan,
                 "executions.filter": ExecutionFilter,

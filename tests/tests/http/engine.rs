@@ -17,13 +17,17 @@ use futures::{
 use phasewright::contract::{
     Action, Artifact, Caller, Checkpoint, CheckpointFilter, CheckpointPage, CheckpointStatus,
     Decision, Definition, DefinitionPage, Difference, Engine, Error, Event, Execution,
-    ExecutionFilter, ExecutionPage, Json, MigrationPlan, Outcomes, PageRequest, Phase, Probe,
-    RerunPlan, RerunRequest, StartRequest, Summary, Template,
+    ExecutionFilter, ExecutionPage, Json, MigrationPlan, Outcomes, PageRequest, Patience, Phase,
+    Probe, RerunPlan, RerunRequest, StartRequest, Started, Summary, Template,
 };
 use tokio::time::sleep;
 
-use crate::examples::{
-    artifact, checkpoint, definition, definitions, event, execution, found, phase, summary, well,
+use crate::{
+    examples::{
+        artifact, checkpoint, definition, definitions, event, execution, found, phase, started,
+        summary, well,
+    },
+    present::Present,
 };
 
 /// Time between two events of an execution that runs.
@@ -43,25 +47,20 @@ impl Script {
         self.listeners.load(SeqCst)
     }
 
-    /// Calls of `wait` that have not ended.
+    /// Calls that wait for an execution and have not ended.
     pub fn waiters(&self) -> usize {
         self.waiters.load(SeqCst)
     }
-}
 
-/// Counts one up for as long as it exists.
-struct Present(Arc<AtomicUsize>);
-
-impl Present {
-    fn in_(count: &Arc<AtomicUsize>) -> Self {
-        count.fetch_add(1, SeqCst);
-        Self(count.clone())
-    }
-}
-
-impl Drop for Present {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, SeqCst);
+    /// An execution that is never over.
+    async fn started(&self, id: &str, wait: Option<Patience>) -> Result<Started, Error> {
+        let mut started = started(id);
+        if let Some(patience) = wait {
+            let _present = Present::in_(&self.waiters);
+            patience.await;
+            started.execution = Some(execution(id)?);
+        }
+        Ok(started)
     }
 }
 
@@ -71,9 +70,10 @@ impl Engine for Script {
         &self,
         _caller: Caller,
         request: StartRequest,
-    ) -> Result<(Summary, bool), Error> {
+        wait: Option<Patience>,
+    ) -> Result<Started, Error> {
         found(&request.workflow_id)?;
-        Ok((summary("e"), true))
+        self.started("e", wait).await
     }
 
     async fn executions_get(&self, _caller: Caller, id: String) -> Result<Execution, Error> {
@@ -133,9 +133,10 @@ impl Engine for Script {
         _caller: Caller,
         id: String,
         _request: RerunRequest,
-    ) -> Result<(Summary, bool), Error> {
+        wait: Option<Patience>,
+    ) -> Result<Started, Error> {
         found(&id)?;
-        Ok((summary(&id), true))
+        self.started(&id, wait).await
     }
 
     async fn executions_apply(

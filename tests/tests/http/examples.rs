@@ -2,7 +2,7 @@
 
 use phasewright::contract::{
     Artifact, Checkpoint, CheckpointPosition, CheckpointStatus, Definition, DefinitionPage, Error,
-    Event, Execution, ExecutionStatus, Phase, Probe, Summary,
+    Event, Execution, ExecutionStatus, Phase, Probe, Started, Summary,
 };
 
 pub fn found(id: &str) -> Result<(), Error> {
@@ -22,6 +22,14 @@ pub fn summary(id: &str) -> Summary {
         started_at: None,
         ended_at: None,
         error: None,
+    }
+}
+
+pub fn started(id: &str) -> Started {
+    Started {
+        summary: summary(id),
+        is_new: true,
+        execution: None,
     }
 }
 

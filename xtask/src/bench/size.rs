@@ -1,4 +1,4 @@
-//! What a node costs in a small definition and in the largest that there may be.
+//! What a node costs in small definitions and in the largest that there may be.
 
 use std::time::{Duration, Instant};
 
@@ -9,12 +9,12 @@ use serde_json::{Value, json};
 use super::load::rounded_ms;
 use crate::{client::Client, host::Host, journal, shell::say};
 
-/// Nodes of a small and of a large definition.
-const SMALL: usize = 100;
-const LARGE: usize = 10_000;
+/// Nodes of a definition.
+const SIZES: [usize; 4] = [10, 100, 1_000, 10_000];
 
-/// How many times as much a node may cost in the large one.
+/// How many times as much a node may cost in the largest as in one of [`SMALL`].
 const RATIO_MAX: f64 = 2.0;
+const SMALL: usize = SIZES[1];
 
 /// Nodes that run of each definition in all: one run of a small one says little.
 const NODES_RUN: usize = 20_000;
@@ -81,7 +81,7 @@ impl Took {
 
 /// Validates, stores, runs and reads back small and large definitions of the same shapes.
 pub fn measure(host: &Host) -> Result<Vec<Value>> {
-    say(&format!("size: {SMALL} and {LARGE} nodes"));
+    say(&format!("size: {SIZES:?} nodes"));
     let client = host.client();
     SHAPES.iter().map(|shape| compare(&client, shape)).collect()
 }
@@ -89,19 +89,17 @@ pub fn measure(host: &Host) -> Result<Vec<Value>> {
 fn compare(client: &Client, shape: &Shape) -> Result<Value> {
     // Once before it counts: connections, caches, pages of memory.
     repeat(client, shape, SMALL, SMALL)?;
-    let small = repeat(client, shape, SMALL, NODES_RUN)?;
-    let large = repeat(client, shape, LARGE, NODES_RUN)?;
-    let ratio = large.per_node().as_secs_f64() / small.per_node().as_secs_f64();
-    let us = |took: &Took| took.per_node().as_secs_f64() * 1e6;
-    eprintln!(
-        "  {:<7} {:.1} µs and {:.1} µs per node: ratio {ratio:.2}",
-        shape.name,
-        us(&small),
-        us(&large)
-    );
+    let [tiny, small, medium, large] = SIZES.map(|size| repeat(client, shape, size, NODES_RUN));
+    let all = [tiny?, small?, medium?, large?];
+    let each = all.each_ref();
+    let each = each.map(|took| took.per_node().as_secs_f64() * 1e6);
+    let [_, small, _, large] = each;
+    let ratio = large / small;
+    let shown = each.map(|us| format!("{us:.1}")).join(", ");
+    eprintln!("  {:<7} {shown} µs per node: ratio {ratio:.2}", shape.name);
     Ok(json!({
-        "bench": "size", "shape": shape.name, "nodes": [SMALL, LARGE],
-        "microseconds_per_node": [small.document(), large.document()],
+        "bench": "size", "shape": shape.name, "nodes": SIZES,
+        "microseconds_per_node": all.each_ref().map(Took::document),
         "ratio": (ratio * 100.0).round() / 100.0, "goal": RATIO_MAX,
         "reached": ratio <= RATIO_MAX,
     }))

@@ -4,8 +4,9 @@
 use std::{mem, sync::Arc};
 
 use bytes::Bytes;
+use tokio::sync::oneshot;
 
-use super::Run;
+use super::{Run, held::Held};
 use crate::{
     events::Progress,
     executor::{
@@ -16,7 +17,7 @@ use crate::{
         Answer as SignalAnswer, Append, Appended, HostId, Keyed, SignalId, StartKey, StoreError,
         Summary,
     },
-    workflow::{Digest, Event, Execution, Recorded},
+    workflow::{Digest, Event, Execution},
 };
 
 /// How far the journal is committed.
@@ -49,6 +50,14 @@ pub(super) struct Beside {
     pub(super) answers: Vec<(SignalId, SignalAnswer)>,
 }
 
+impl Beside {
+    pub(super) fn extend(&mut self, more: Self) {
+        self.key = self.key.take().or(more.key);
+        self.blobs.extend(more.blobs);
+        self.answers.extend(more.answers);
+    }
+}
+
 /// What to say when a version is durable, or cannot be any more.
 pub(super) type Answer = Box<dyn FnOnce(Result<(), CommandError>) + Send>;
 
@@ -60,14 +69,25 @@ impl CommitFailure {
 }
 
 impl Run {
-    /// Queues events for the writer; waits only for room in its queue.
-    pub(super) async fn write(
-        &mut self,
-        expected: u64,
-        events: Vec<Recorded>,
-        beside: Beside,
-        owner: Option<HostId>,
-    ) {
+    /// Queues what is held for the writer; waits only for room in its queue.
+    pub(super) async fn write(&mut self) {
+        let owner = (!self.is_released()).then_some(self.host);
+        self.write_for(owner).await;
+    }
+
+    /// The same, for an execution that is this host's or nobody's from then on.
+    pub(super) async fn write_for(&mut self, owner: Option<HostId>) {
+        let Held {
+            events,
+            beside,
+            checkpoints,
+            counted,
+            ..
+        } = mem::take(&mut self.held);
+        let Some(first) = events.first() else {
+            return;
+        };
+        let expected = first.seq - 1;
         let version = self.execution.version;
         if events.iter().any(|recorded| is_progress(&recorded.event)) {
             self.crashes = 0;
@@ -77,10 +97,6 @@ impl Run {
             _ => None,
         });
         let left = left.collect();
-        let checkpoints = events
-            .iter()
-            .flat_map(|recorded| self.inbox.follow(&self.execution, recorded))
-            .collect();
         let waiting = self.execution.is_waiting();
         let append = Append {
             execution: self.execution.id,
@@ -113,6 +129,7 @@ impl Run {
             });
         };
         self.shared.writer.append(append, done).await;
+        drop(counted);
     }
 
     /// Lets out what has become durable; returns the failure of a commit.
@@ -154,23 +171,40 @@ impl Run {
         &mut self,
         answer: impl FnOnce(Result<(), CommandError>) + Send + 'static,
     ) {
+        self.asked = self.execution.version;
+        self.answer_later(answer);
+    }
+
+    /// The same, but it need not be soon.
+    fn answer_later(&mut self, answer: impl FnOnce(Result<(), CommandError>) + Send + 'static) {
         self.answers
             .push_back((self.execution.version, Box::new(answer)));
     }
 
     /// Answers a start when its first commit is durable: with its own summary, or
-    /// with the execution that had the key already.
-    pub(super) fn answer_start(&mut self, reply: Reply<Started>) {
+    /// with the execution that had the key already. Whoever waits for the end waits for both.
+    pub(super) fn answer_start(
+        &mut self,
+        reply: Reply<Started>,
+        over: Option<oneshot::Sender<Arc<Execution>>>,
+    ) {
         let summary = summary(&self.execution);
         let durable = self.durable.clone();
-        self.answer(move |committed| {
+        let answer = move |committed: Result<(), CommandError>| {
             let failure = durable.borrow().failure.clone();
             let _ = reply.send(match (committed, failure) {
                 (Ok(()), _) => Ok(Started::Created(summary)),
                 (Err(_), Some(CommitFailure::Duplicate(keyed))) => Ok(Started::Existing(keyed)),
                 (Err(error), _) => Err(error),
             });
-        });
+        };
+        match over {
+            Some(over) => {
+                self.waits.push(over);
+                self.answer_later(answer);
+            }
+            None => self.answer(answer),
+        }
     }
 
     /// Drops what ran ahead and tells those who wait for it.

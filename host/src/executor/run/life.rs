@@ -14,7 +14,7 @@ use tokio::{
 };
 use tracing::{debug, warn};
 
-use super::{BACKOFF, Begin, Beside, Durable, LINGER, Life, Run, STAY, Wake};
+use super::{BACKOFF, Begin, Beside, Durable, Held, LINGER, Life, Run, STAY, Wake};
 use crate::{
     executor::{Shared, command::CommandError, fold, inbox::Inbox, report_flaw},
     store::StoreError,
@@ -61,9 +61,10 @@ impl Run {
                 key,
                 blobs,
                 reply,
+                over,
             } => {
                 let mut run = Self::new(shared.clone(), *execution, sender.clone());
-                run.answer_start(reply);
+                run.answer_start(reply, over);
                 let beside = Beside {
                     key,
                     blobs,
@@ -143,24 +144,21 @@ impl Run {
             key,
             blobs,
             reply,
+            ..
         } = begin
         else {
             return;
         };
         let (wakes, _) = mpsc::channel(1);
         let mut run = Self::new(shared, *execution, wakes);
-        run.answer_start(reply);
-        run.write(
-            0,
-            step.events,
-            Beside {
-                key,
-                blobs,
-                ..Beside::default()
-            },
-            None,
-        )
-        .await;
+        run.answer_start(reply, None);
+        let beside = Beside {
+            key,
+            blobs,
+            ..Beside::default()
+        };
+        run.hold(step.events, beside);
+        run.write_for(None).await;
         loop {
             if let Some(failure) = run.acknowledge() {
                 return run.lose(&failure);
@@ -198,8 +196,10 @@ impl Run {
             wakes,
             commits: Arc::new(commits),
             durable,
+            held: Held::default(),
             attempts: HashMap::new(),
             answers: VecDeque::new(),
+            asked: 0,
             waits: Vec::new(),
             timer: Box::pin(tokio::time::sleep(LINGER)),
             stay_until: None,

@@ -114,8 +114,10 @@ impl Run {
             version: self.execution.version,
             host: self.host,
         };
-        self.attempts
-            .insert((node, item), tokio::spawn(job.run()).abort_handle());
+        self.attempts.insert(
+            (node, item),
+            tokio::spawn(Box::pin(job.run())).abort_handle(),
+        );
     }
 
     /// An artifact of a completed node, and the version that has to be durable

@@ -6,146 +6,27 @@ mod bounds;
 use std::{
     future::Future,
     mem,
-    sync::{Mutex as StdMutex, atomic::AtomicUsize, atomic::Ordering},
+    sync::{atomic::AtomicUsize, atomic::Ordering},
     time::Duration,
 };
 
-use async_trait::async_trait;
 use bytes::Bytes;
 use serde_json::json;
 use tempfile::TempDir;
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::oneshot;
 
 use super::*;
 use crate::{
     store::{
-        Cluster, Components, Deprecated, HostId, Journal, Keep, NewComponent, NewDefinition,
-        PutDefinition, Queries, Removal, StoredDefinition,
+        HostId,
         conformance::examples::{
             NOW, append, checkpoint, checkpoint_id, closed, define, document, execution, key, lines,
         },
+        gate::{Failure, Gate},
     },
-    workflow::{Digest, Event, Recorded, Timestamp, Version, WorkflowId},
+    workflow::{Digest, Event, Timestamp},
 };
 use Appended::{Committed, Conflict, Duplicate};
-
-/// A store whose commits wait to be let through, and fail when they are told to.
-struct Gate {
-    inner: Arc<dyn Store>,
-    open: Semaphore,
-    /// Executions and numbers of events of each commit.
-    batches: StdMutex<Vec<Vec<(ExecutionId, usize)>>>,
-    failures: StdMutex<Vec<Failure>>,
-}
-
-/// How a commit fails.
-struct Failure {
-    error: StoreError,
-    /// Did it happen all the same?
-    is_written: bool,
-}
-
-#[async_trait]
-impl Store for Gate {
-    async fn commit(&self, appends: &[Append]) -> Result<Vec<Appended>, StoreError> {
-        let batch = appends
-            .iter()
-            .map(|append| (append.execution, append.events.len()));
-        self.batches.lock().unwrap().push(batch.collect());
-        self.open.acquire().await.unwrap().forget();
-        let failure = self.failures.lock().unwrap().pop();
-        match failure {
-            Some(Failure { error, is_written }) => {
-                if is_written {
-                    self.inner.commit(appends).await?;
-                }
-                Err(error)
-            }
-            None => self.inner.commit(appends).await,
-        }
-    }
-    async fn load(&self, execution: ExecutionId) -> Result<Option<Journal>, StoreError> {
-        self.inner.load(execution).await
-    }
-    async fn events(
-        &self,
-        execution: ExecutionId,
-        after: u64,
-        limit: u32,
-    ) -> Result<Vec<Recorded>, StoreError> {
-        self.inner.events(execution, after, limit).await
-    }
-    async fn claim(
-        &self,
-        host: HostId,
-        now: Timestamp,
-        limit: u32,
-    ) -> Result<Vec<ExecutionId>, StoreError> {
-        self.inner.claim(host, now, limit).await
-    }
-    async fn take(&self, host: HostId, execution: ExecutionId) -> Result<bool, StoreError> {
-        self.inner.take(host, execution).await
-    }
-    async fn release(&self, host: HostId, execution: ExecutionId) -> Result<(), StoreError> {
-        self.inner.release(host, execution).await
-    }
-    async fn leave(&self, host: HostId) -> Result<(), StoreError> {
-        self.inner.leave(host).await
-    }
-    async fn put_definition(
-        &self,
-        new: NewDefinition,
-        expected: Option<u32>,
-    ) -> Result<PutDefinition, StoreError> {
-        self.inner.put_definition(new, expected).await
-    }
-    async fn deprecate(
-        &self,
-        workflow: &WorkflowId,
-        version: Version,
-        deprecated: Option<Deprecated>,
-    ) -> Result<Option<StoredDefinition>, StoreError> {
-        self.inner.deprecate(workflow, version, deprecated).await
-    }
-    async fn remove_definitions(
-        &self,
-        workflow: &WorkflowId,
-        version: Option<Version>,
-    ) -> Result<Removal, StoreError> {
-        self.inner.remove_definitions(workflow, version).await
-    }
-    async fn blob(&self, digest: Digest) -> Result<Option<Bytes>, StoreError> {
-        self.inner.blob(digest).await
-    }
-    async fn expire(&self, now: Timestamp, keep: Keep, limit: u32) -> Result<u64, StoreError> {
-        self.inner.expire(now, keep, limit).await
-    }
-    async fn ping(&self) -> Result<(), StoreError> {
-        self.inner.ping().await
-    }
-    fn database(&self) -> &'static str {
-        self.inner.database()
-    }
-    fn queries(&self) -> &dyn Queries {
-        self.inner.queries()
-    }
-    fn cluster(&self) -> Option<&dyn Cluster> {
-        self.inner.cluster()
-    }
-}
-
-#[async_trait]
-impl Components for Gate {
-    async fn absent_components(&self, digests: &[Digest]) -> Result<Vec<Digest>, StoreError> {
-        self.inner.absent_components(digests).await
-    }
-    async fn keep_component(&self, component: &NewComponent) -> Result<(), StoreError> {
-        self.inner.keep_component(component).await
-    }
-    async fn component(&self, digest: Digest) -> Result<Option<Bytes>, StoreError> {
-        self.inner.component(digest).await
-    }
-}
 
 struct Harness {
     gate: Arc<Gate>,
@@ -161,12 +42,7 @@ impl Harness {
         let url = format!("sqlite://{}", folder.path().join("test.db").display());
         let inner = crate::store::open(&url).await.unwrap();
         define(&*inner, "flow").await;
-        let gate = Arc::new(Gate {
-            inner,
-            open: Semaphore::new(0),
-            batches: StdMutex::default(),
-            failures: StdMutex::default(),
-        });
+        let gate = Arc::new(Gate::new(inner));
         Self {
             writer: Writer::start(gate.clone()),
             gate,
@@ -182,12 +58,12 @@ impl Harness {
     }
 
     fn commits(&self) -> usize {
-        self.gate.batches.lock().unwrap().len()
+        self.gate.commits()
     }
 
     /// Lets this many commits through.
     fn pass(&self, commits: usize) {
-        self.gate.open.add_permits(commits);
+        self.gate.pass(commits);
     }
 
     fn fail_next(&self, error: StoreError, is_written: bool) {
@@ -211,7 +87,7 @@ impl Harness {
 async fn eventually(is_so: impl Fn() -> bool) {
     let wait = async {
         while !is_so() {
-            tokio::task::yield_now().await;
+            yield_now().await;
         }
     };
     within_seconds(wait).await;

@@ -68,9 +68,9 @@ async fn call(
     body: &[u8],
 ) -> Result<Option<Vec<u8>>, serde_json::Error> {
     call_one! { (interface, function), body,
-        executions: start(caller, request) get(caller, id) wait(caller, id, time) list(caller, filter, page)
+        executions: start(caller, request, wait) get(caller, id) wait(caller, id, time) list(caller, filter, page)
             cancel(caller, id, reason) pause(caller, id, reason) resume(caller, id)
-            rerun(caller, id, request) plan_rerun(caller, id, request)
+            rerun(caller, id, request, wait) plan_rerun(caller, id, request)
             apply(caller, action, filter, page, dry) migrate(caller, id, version)
             plan_migration(caller, id, version);
         artifacts: list(caller, execution);

@@ -1,0 +1,272 @@
+//! When what an execution does is written, over a store that waits to be let.
+
+use std::collections::BTreeMap;
+
+use async_trait::async_trait;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tokio::{sync::Semaphore, task::yield_now};
+
+use super::*;
+use crate::{
+    clock::SystemClock,
+    plugin::{Attempt, AttemptHost, PhaseInfo, PinnedError, Produced},
+    store::{NewDefinition, gate::Gate},
+    workflow::{Failure, Json, PhaseName, Position, Version, WorkflowId},
+};
+
+/// Gives its input back; the phase `hold` when it is let.
+struct Echo(Semaphore);
+
+#[async_trait]
+impl PhaseRunner for Echo {
+    fn catalog(&self) -> Arc<BTreeMap<PhaseName, PhaseInfo>> {
+        Arc::default()
+    }
+
+    async fn run(&self, attempt: Attempt, host: Arc<dyn AttemptHost>) -> Result<Produced, Failure> {
+        match attempt.phase.as_str() {
+            "hold" => self.0.acquire().await.unwrap().forget(),
+            "act" => host.effect().await.unwrap(),
+            _ => {}
+        }
+        Ok(Produced {
+            output: attempt.input,
+            artifacts: Vec::new(),
+        })
+    }
+
+    fn check_config(&self, _phase: &PhaseName, _config: &Value) -> Vec<(String, String)> {
+        Vec::new()
+    }
+
+    async fn check_edit(
+        &self,
+        _phase: &PhaseName,
+        _pinned: Digest,
+        _position: Position,
+        _content: &Value,
+    ) -> Result<Vec<(String, String)>, PinnedError> {
+        Ok(Vec::new())
+    }
+
+    async fn check_expressions(
+        &self,
+        sources: Vec<String>,
+    ) -> Result<Vec<Option<String>>, Failure> {
+        Ok(vec![None; sources.len()])
+    }
+
+    async fn evaluate(
+        &self,
+        sources: Vec<String>,
+        _scope: Vec<(String, Json)>,
+    ) -> Result<Vec<Json>, Failure> {
+        Ok(vec![Json::default(); sources.len()])
+    }
+}
+
+/// The one definition that there is.
+struct Only(Arc<Definition>);
+
+#[async_trait]
+impl Definitions for Only {
+    async fn definition(
+        &self,
+        _workflow: &WorkflowId,
+        _version: Version,
+    ) -> Result<Arc<Definition>, StoreError> {
+        Ok(self.0.clone())
+    }
+}
+
+struct World {
+    executor: Executor,
+    gate: Arc<Gate>,
+    echo: Arc<Echo>,
+    definition: Arc<Definition>,
+    _folder: TempDir,
+}
+
+impl World {
+    /// Phases that run one after the other, and a host that holds for longer than a test takes.
+    async fn of(phases: &[&str]) -> Self {
+        Self::holding(phases, Duration::from_hours(1)).await
+    }
+
+    async fn holding(phases: &[&str], hold: Duration) -> Self {
+        let nodes = phases.iter().enumerate().map(|(at, phase)| {
+            let needs: Vec<_> = at
+                .checked_sub(1)
+                .map(|need| format!("n{need}"))
+                .into_iter()
+                .collect();
+            json!({"id": format!("n{at}"), "phase": phase, "needs": needs, "input": {}})
+        });
+        let document = json!({"id": "flow", "nodes": nodes.collect::<Vec<_>>()});
+        let definition = Arc::new(Definition::read(&document).unwrap());
+        let folder = tempfile::tempdir().unwrap();
+        let url = format!("sqlite://{}", folder.path().join("test.db").display());
+        let inner = crate::store::open(&url).await.unwrap();
+        let stored = NewDefinition {
+            workflow: definition.id.clone(),
+            name: String::new(),
+            description: String::new(),
+            document: Arc::new(document),
+            at: SystemClock.now(),
+        };
+        inner.put_definition(stored, None).await.unwrap();
+        let gate = Arc::new(Gate::new(inner));
+        let echo = Arc::new(Echo(Semaphore::new(0)));
+        let executor = Executor::new(
+            gate.clone(),
+            Writer::start(gate.clone()),
+            echo.clone(),
+            Arc::new(SystemClock),
+            Arc::new(Only(definition.clone())),
+            Events::default(),
+            Hosting {
+                hold,
+                ..Hosting::default()
+            },
+        );
+        executor.enter().await.unwrap();
+        Self {
+            executor,
+            gate,
+            echo,
+            definition,
+            _folder: folder,
+        }
+    }
+
+    fn new_execution(&self, number: u128) -> NewExecution {
+        let nodes = self.definition.nodes.iter();
+        let phases = nodes.map(|node| (node.phase.clone(), Digest([0; 32])));
+        NewExecution {
+            id: ExecutionId(uuid::Uuid::from_u128(number)),
+            definition: self.definition.clone(),
+            created: Event::ExecutionCreated {
+                workflow: self.definition.id.clone(),
+                version: Version(1),
+                input: Arc::new(json!({})),
+                context: Arc::new(json!({})),
+                deadline: SystemClock.now().after(self.definition.timeout),
+                phases: phases.collect(),
+                by: None,
+            },
+            taken: Vec::new(),
+            blobs: Vec::new(),
+            key: None,
+        }
+    }
+
+    /// Starts one, to be waited for.
+    fn start(&self, over: Option<oneshot::Sender<Arc<Execution>>>) -> JoinHandle<Started> {
+        let (executor, new) = (self.executor.clone(), self.new_execution(1));
+        tokio::spawn(async move { executor.start(new, over).await.unwrap() })
+    }
+
+    /// Events in each commit that has begun.
+    fn commits(&self) -> Vec<usize> {
+        let batches = self.gate.batches.lock().unwrap();
+        batches
+            .iter()
+            .map(|batch| batch.iter().map(|(_, events)| events).sum())
+            .collect()
+    }
+}
+
+async fn until(is_so: impl Fn() -> bool) {
+    let wait = async {
+        while !is_so() {
+            yield_now().await;
+        }
+    };
+    timeout(Duration::from_secs(20), wait)
+        .await
+        .expect("in time");
+}
+
+/// Lets everything run that can, and then some.
+async fn settle() {
+    for _ in 0..1_000 {
+        yield_now().await;
+    }
+}
+
+#[tokio::test]
+async fn an_execution_that_is_waited_for_is_one_commit() {
+    let world = World::of(&["echo", "echo", "echo"]).await;
+    let (over, mut end) = oneshot::channel();
+    let start = world.start(Some(over));
+    until(|| world.gate.commits() == 1).await;
+    settle().await;
+    // Created, three times started and succeeded, completed.
+    assert_eq!(world.commits(), [8]);
+    assert!(!start.is_finished(), "nothing is durable yet");
+    assert!(end.try_recv().is_err());
+    world.gate.pass(1);
+    assert!(matches!(start.await.unwrap(), Started::Created(_)));
+    assert!(end.await.unwrap().is_over());
+    assert_eq!(world.gate.commits(), 1);
+}
+
+#[tokio::test]
+async fn a_start_is_written_at_once_when_it_is_all_that_is_waited_for() {
+    let world = World::of(&["hold", "echo", "echo"]).await;
+    let start = world.start(None);
+    until(|| world.gate.commits() == 1).await;
+    assert_eq!(world.commits(), [2]);
+    world.gate.pass(1);
+    start.await.unwrap();
+    world.echo.0.add_permits(1);
+    until(|| world.gate.commits() == 2).await;
+    // The rest, to the end: nobody waited for less.
+    assert_eq!(world.commits(), [2, 6]);
+}
+
+#[tokio::test]
+async fn what_nobody_waits_for_is_written_after_a_moment() {
+    let phases = ["echo", "hold"];
+    let world = World::of(&phases).await;
+    let (over, _end) = oneshot::channel();
+    let _start = world.start(Some(over));
+    settle().await;
+    assert_eq!(world.gate.commits(), 0);
+
+    let world = World::holding(&phases, Duration::from_millis(1)).await;
+    let (over, _end) = oneshot::channel();
+    let start = world.start(Some(over));
+    until(|| world.gate.commits() == 1).await;
+    world.gate.pass(2);
+    assert!(matches!(start.await.unwrap(), Started::Created(_)));
+}
+
+#[tokio::test]
+async fn an_effect_waits_for_what_it_depends_on_and_is_written_at_once() {
+    let world = World::of(&["act", "hold"]).await;
+    let (over, _end) = oneshot::channel();
+    let _start = world.start(Some(over));
+    until(|| world.gate.commits() == 1).await;
+    settle().await;
+    assert_eq!(world.commits(), [2]);
+    world.gate.pass(1);
+    until(|| world.gate.commits() == 2).await;
+    assert_eq!(world.commits(), [2, 2]);
+}
+
+#[tokio::test]
+async fn a_host_that_stops_writes_what_it_holds() {
+    let world = World::of(&["echo", "hold"]).await;
+    let (over, _end) = oneshot::channel();
+    let _start = world.start(Some(over));
+    settle().await;
+    assert_eq!(world.gate.commits(), 0);
+    let executor = world.executor.clone();
+    let stop = tokio::spawn(async move { executor.stop(Duration::ZERO).await });
+    until(|| world.gate.commits() == 1).await;
+    assert_eq!(world.commits(), [4]);
+    world.gate.pass(1);
+    stop.await.unwrap();
+}

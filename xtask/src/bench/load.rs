@@ -3,7 +3,7 @@
 
 use std::{
     fmt,
-    io::{BufRead, BufReader, Read, Write},
+    io::{self, BufRead, BufReader, Read, Write},
     net::TcpStream,
     sync::{
         Barrier,
@@ -211,7 +211,7 @@ impl Connection {
     /// Sends a request; the answer has to be a good one, and to have in it what is expected.
     pub fn call(&mut self, request: &Request, expects: &str) -> Result<&str> {
         self.stream.get_mut().write_all(request.0.as_bytes())?;
-        let status = self.read_answer()?;
+        let status = self.read_answer().map_err(given_up)?;
         let body = std::str::from_utf8(&self.body).context("the answer is no text")?;
         if !(200..300).contains(&status) || !body.contains(expects) {
             bail!("answered {status}: {body}");
@@ -273,6 +273,16 @@ impl Connection {
             bail!("the host closed the connection");
         }
         Ok(self.line.trim_end())
+    }
+}
+
+/// Says it where the answer did not come in time.
+fn given_up(error: anyhow::Error) -> anyhow::Error {
+    match error.downcast_ref().map(io::Error::kind) {
+        Some(io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) => {
+            anyhow!("given up: no answer in {} s", ANSWER_TIMEOUT.as_secs())
+        }
+        _ => error,
     }
 }
 

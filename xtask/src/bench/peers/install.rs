@@ -43,13 +43,13 @@ fn cargo_build(workspace: &Workspace, package: &str, arguments: &[&str]) -> Resu
     Ok(target)
 }
 
-/// Builds the server of Obelisk from crates.io, which takes a quarter of an hour and more.
+/// Builds a server from crates.io, once; what it was compiled in goes, as it has gigabytes.
 pub fn cargo_server(workspace: &Workspace, package: &str, version: &str) -> Result<PathBuf> {
     let to = folder(workspace).join(package);
     let installed = fs::read_to_string(to.join(".crates.toml")).unwrap_or_default();
     if !installed.contains(&format!("\"{package} {version} ")) {
         toolchain::ensure_protoc()?;
-        shell::say(&format!("building the server of {package} {version}"));
+        let build = to.join("build");
         shell::run(
             build::cargo(workspace)
                 .args(["install", package, "--locked", "--force"])
@@ -57,8 +57,9 @@ pub fn cargo_server(workspace: &Workspace, package: &str, version: &str) -> Resu
                 .arg("--root")
                 .arg(&to)
                 .arg("--target-dir")
-                .arg(to.join("build")),
+                .arg(&build),
         )?;
+        fs::remove_dir_all(build)?;
     }
     Ok(to.join("bin").join(package))
 }

@@ -10,7 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use serde_json::json;
 
 use super::{
@@ -156,8 +156,17 @@ impl Engine for Obelisk {
     }
 
     fn has_recovered(&mut self) -> Result<bool> {
-        let left = "/v1/executions?hide_finished=true&length=1";
-        Ok(Client::new(self.base.clone()).text(left)?.is_empty())
+        let client = Client::new(self.base.clone());
+        let left = client.text("/v1/executions?hide_finished=true&length=1")?;
+        if !left.is_empty() {
+            return Ok(false);
+        }
+        let over = client.text("/v1/executions?length=65535")?;
+        let has_failed = |line: &&str| !line.contains("`Finished: OK`");
+        if let Some(failed) = over.lines().find(has_failed) {
+            bail!("{failed}");
+        }
+        Ok(true)
     }
 
     fn crash(self: Box<Self>) -> Result<Box<dyn Engine>> {

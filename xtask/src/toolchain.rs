@@ -1,5 +1,5 @@
 //! What has to be installed: the wasm32-wasip2 target, without which no component can be built,
-//! PostgreSQL, which tests start on their own, and Python for one of them.
+//! PostgreSQL, which tests start on their own, Python for one of them, and protoc for a peer.
 
 use std::process::Command;
 
@@ -46,7 +46,7 @@ pub fn ensure_postgres() -> Result<()> {
         bail!(missing);
     }
     shell::say("installing PostgreSQL");
-    install("postgresql")?;
+    install(&["postgresql"])?;
     Programs::find()?;
     Ok(())
 }
@@ -63,13 +63,25 @@ pub fn ensure_python() -> Result<()> {
         bail!("there is no python3 with the modules venv and ensurepip");
     }
     shell::say("installing Python");
-    install("python3-venv")
+    install(&["python3-venv"])
 }
 
-fn install(package: &str) -> Result<()> {
+/// Installs the Debian packages when there is no compiler of protocol buffers.
+pub fn ensure_protoc() -> Result<()> {
+    if shell::is_installed("protoc", "--version") {
+        return Ok(());
+    }
+    if !shell::is_installed("apt-get", "--version") {
+        bail!("there is no protoc");
+    }
+    shell::say("installing protoc");
+    install(&["protobuf-compiler", "libprotobuf-dev"])
+}
+
+fn install(packages: &[&str]) -> Result<()> {
     shell::run(apt_get()?.arg("update"))?;
-    let install = ["install", "--yes", "--no-install-recommends", package];
-    shell::run(apt_get()?.args(install))
+    let install = ["install", "--yes", "--no-install-recommends"];
+    shell::run(apt_get()?.args(install).args(packages))
 }
 
 /// As root, who alone may install.

@@ -1,7 +1,8 @@
 //! `cargo xtask bench peers`: Phasewright beside its peers, on this machine, in one run.
 //!
-//! `engine` is what all engines have in common, `catalog` is the list of them; `phasewright`,
-//! `restate` and `program` are the ways in which they are started and driven. `turns` lets them
+//! `engine` is what all engines have in common, `server` what some have, `catalog` is the list of
+//! them; `phasewright`, `restate`, `obelisk` and `program` are the ways in which they are started and
+//! driven. `turns` lets them
 //! take turns, `usage` reads what a turn has cost, `report` makes the table.
 //!
 //! **Invariant:** only the engine whose turn it is runs, on fresh data that is synced to the disk.
@@ -10,6 +11,7 @@ mod catalog;
 mod engine;
 mod install;
 mod machine;
+mod obelisk;
 mod options;
 mod phasewright;
 mod postgres;
@@ -17,6 +19,7 @@ mod program;
 mod recovery;
 mod report;
 mod restate;
+mod server;
 mod turns;
 mod usage;
 mod workload;

@@ -1,8 +1,8 @@
 //! The engines.
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 
-use super::{engine::Installed, phasewright, program, restate};
+use super::{engine::Installed, obelisk, phasewright, program, restate};
 use crate::{shell::say, workspace::Workspace};
 
 /// One of them.
@@ -49,7 +49,7 @@ pub const ALL: [Kind; 7] = [
     Kind {
         name: "obelisk",
         title: "Obelisk, SQLite",
-        install: |_| bail!("crates.io has it as source; its adapter is still to be written"),
+        install: obelisk::install,
     },
 ];
 

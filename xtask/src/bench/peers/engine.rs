@@ -9,6 +9,10 @@ use super::{super::load::Run, postgres::Postgres, workload::Workload};
 /// Clients that start what nobody waits for; those of the programs in `bench/` are as many.
 pub const STARTERS: usize = 16;
 
+/// How long after its time a measurement is waited for. Then it is given up, and the engine with it:
+/// the others are not to wait for one that does not come back.
+pub const PATIENCE: Duration = Duration::from_mins(1);
+
 /// An engine that runs, on fresh data, with all workloads deployed; what it started ends with it.
 pub trait Engine {
     /// Lets so many clients start executions for so long, each the next one when the result of the

@@ -9,20 +9,59 @@ use std::{
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 
-use crate::{build, python, shell, workspace::Workspace};
+use crate::{
+    build, python, shell,
+    toolchain::{self, WASM_TARGET},
+    workspace::Workspace,
+};
 
 /// Builds a program of the workspace in `bench/`.
 pub fn cargo_program(workspace: &Workspace, package: &str) -> Result<PathBuf> {
+    let built = cargo_build(workspace, package, &[])?;
+    Ok(built.join("release").join(package))
+}
+
+/// Builds a component of it.
+pub fn cargo_component(workspace: &Workspace, package: &str) -> Result<PathBuf> {
+    toolchain::ensure_wasm_target()?;
+    let built = cargo_build(workspace, package, &["--target", WASM_TARGET])?;
+    let file = package.replace('-', "_") + ".wasm";
+    Ok(built.join(WASM_TARGET).join("release").join(file))
+}
+
+fn cargo_build(workspace: &Workspace, package: &str, arguments: &[&str]) -> Result<PathBuf> {
     let target = folder(workspace).join("cargo");
     shell::run(
         build::cargo(workspace)
             .args(["build", "--release", "--locked", "--package", package])
+            .args(arguments)
             .arg("--manifest-path")
             .arg(workspace.root.join("bench/Cargo.toml"))
             .arg("--target-dir")
             .arg(&target),
     )?;
-    Ok(target.join("release").join(package))
+    Ok(target)
+}
+
+/// Builds a server from crates.io, once; what it was compiled in goes, as it has gigabytes.
+pub fn cargo_server(workspace: &Workspace, package: &str, version: &str) -> Result<PathBuf> {
+    let to = folder(workspace).join(package);
+    let installed = fs::read_to_string(to.join(".crates.toml")).unwrap_or_default();
+    if !installed.contains(&format!("\"{package} {version} ")) {
+        toolchain::ensure_protoc()?;
+        let build = to.join("build");
+        shell::run(
+            build::cargo(workspace)
+                .args(["install", package, "--locked", "--force"])
+                .args(["--version", &format!("={version}")])
+                .arg("--root")
+                .arg(&to)
+                .arg("--target-dir")
+                .arg(&build),
+        )?;
+        fs::remove_dir_all(build)?;
+    }
+    Ok(to.join("bin").join(package))
 }
 
 /// The version of a crate that the programs are built with.

@@ -6,17 +6,17 @@ use std::{
     io::{BufRead, BufReader, Write},
     path::{Path, PathBuf},
     process::{ChildStdin, ChildStdout, Command, Stdio},
-    sync::mpsc::{self, Receiver},
+    sync::mpsc::{self, Receiver, RecvTimeoutError},
     thread,
     time::Duration,
 };
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use serde_json::{Value, json};
 
 use super::{
     super::load::Run,
-    engine::{Engine, Installed},
+    engine::{Engine, Installed, PATIENCE},
     install,
     postgres::Postgres,
     workload::{BESIDE_READS, Workload},
@@ -27,8 +27,8 @@ use crate::{
     workspace::Workspace,
 };
 
-/// Longer than any start, any execution with all clients at once, and until all wait that are to.
-const ANSWER_TIMEOUT: Duration = Duration::from_mins(10);
+/// Longer than any start, and until all wait that are to.
+const START_TIMEOUT: Duration = Duration::from_mins(10);
 
 /// DBOS, as a library in Rust.
 pub fn dbos_rust(workspace: &Workspace) -> Result<Installed<'_>> {
@@ -102,23 +102,22 @@ impl Program {
             postgres,
             folder,
         };
-        let said = program.answer()?;
+        let said = program.answer(START_TIMEOUT)?;
         if said["ready"] != true {
             bail!("it said {said} instead of being ready");
         }
         Ok(program)
     }
 
-    fn answer(&mut self) -> Result<Value> {
-        let line = self.answers.recv_timeout(ANSWER_TIMEOUT);
-        let line =
-            line.with_context(|| format!("no answer; {}", last_lines(&log(&self.folder))))?;
+    fn answer(&mut self, patience: Duration) -> Result<Value> {
+        let line = wait_for(&self.answers, patience);
+        let line = line.map_err(|why| anyhow!("{why}\n{}", last_lines(&log(&self.folder))))?;
         serde_json::from_str(&line).with_context(|| format!("it said {line:?}"))
     }
 
-    fn ask(&mut self, question: &Value) -> Result<Run> {
+    fn ask(&mut self, question: &Value, patience: Duration) -> Result<Run> {
         writeln!(self.questions, "{question}").context("ask the program")?;
-        let answer = self.answer()?;
+        let answer = self.answer(patience)?;
         if let Some(error) = answer["error"].as_str() {
             bail!("{error}");
         }
@@ -135,15 +134,16 @@ impl Program {
 
 impl Engine for Program {
     fn run(&mut self, workload: Workload, clients: usize, time: Duration) -> Result<Run> {
-        self.ask(&json!({
+        let question = json!({
             "workload": workload.name(), "clients": clients, "seconds": time.as_secs_f64(),
             "beside": if workload == Workload::Reads { BESIDE_READS } else { 0 },
-        }))
+        });
+        self.ask(&question, time + PATIENCE)
     }
 
     fn start_many(&mut self, workload: Workload, count: usize) -> Result<()> {
         let question = json!({ "start": workload.name(), "count": count });
-        self.ask(&question).map(drop)
+        self.ask(&question, START_TIMEOUT).map(drop)
     }
 
     fn has_recovered(&mut self) -> Result<bool> {
@@ -184,6 +184,32 @@ fn lines(output: ChildStdout) -> Receiver<String> {
     receiver
 }
 
+fn wait_for(lines: &Receiver<String>, patience: Duration) -> Result<String> {
+    lines.recv_timeout(patience).map_err(|error| match error {
+        RecvTimeoutError::Timeout => anyhow!("given up: no answer in {} s", patience.as_secs()),
+        RecvTimeoutError::Disconnected => anyhow!("the program ended"),
+    })
+}
+
 fn log(folder: &TempFolder) -> PathBuf {
     Path::new(folder.path()).join("log")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{sync::mpsc, time::Duration};
+
+    use super::wait_for;
+
+    #[test]
+    fn a_program_that_does_not_answer_is_given_up() {
+        let (sender, answers) = mpsc::channel();
+        sender.send("{}".to_owned()).unwrap();
+        assert_eq!(wait_for(&answers, Duration::ZERO).unwrap(), "{}");
+        let why = wait_for(&answers, Duration::ZERO).unwrap_err();
+        assert_eq!(why.to_string(), "given up: no answer in 0 s");
+        drop(sender);
+        let why = wait_for(&answers, Duration::from_mins(1)).unwrap_err();
+        assert_eq!(why.to_string(), "the program ended");
+    }
 }

@@ -1,36 +1,28 @@
 //! Restate: its server from npm, and a service with its Rust SDK, which the server calls; over HTTP.
 
 use std::{
-    fs::File,
-    net::{Ipv4Addr, SocketAddr, TcpListener},
-    path::{Path, PathBuf},
-    process::{Command, Stdio},
+    net::SocketAddr,
+    path::PathBuf,
+    process::Command,
     sync::atomic::{AtomicUsize, Ordering},
-    thread::sleep,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
-use anyhow::{Context, Result, bail};
+use anyhow::Result;
 use serde_json::json;
 
 use super::{
     super::load::{self, Call, Connection, Run},
     engine::{Engine, Installed, STARTERS},
     install,
+    server::{free_addresses, spawn, until},
     workload::{BESIDE_READS, STEPS, Workload},
 };
 use crate::{
     cleanup::{ChildGuard, TempFolder},
     client::Client,
-    shell::last_lines,
     workspace::Workspace,
 };
-
-/// Longest start, until the first execution has succeeded.
-const START_TIMEOUT: Duration = Duration::from_mins(1);
-
-/// How often to try meanwhile.
-const POLL: Duration = Duration::from_millis(100);
 
 /// Installs the server and builds the service.
 pub fn install(workspace: &Workspace) -> Result<Installed<'_>> {
@@ -114,24 +106,13 @@ impl Restate {
         let deployment = json!({"uri": format!("http://{}", self.place.handlers)});
         let admin = self.admin();
         let ingress = Client::new(self.base.clone());
-        let deployed = self
-            .until(|| admin.post("/deployments", &[], &deployment).is_ok())
-            .and_then(|()| self.until(|| ingress.post("/Bench/chain", &[], &json!(3)).is_ok()));
-        deployed.with_context(|| last_lines(&self.place.log()))
-    }
-
-    fn until(&self, done: impl Fn() -> bool) -> Result<()> {
-        let started = Instant::now();
-        while !done() {
-            if let Some(status) = self.server.child().try_wait()? {
-                bail!("the server ended at its start: {status}");
-            }
-            if started.elapsed() > START_TIMEOUT {
-                bail!("not ready after {} s", START_TIMEOUT.as_secs());
-            }
-            sleep(POLL);
-        }
-        Ok(())
+        let (server, log) = (&self.server, self.place.log());
+        until(server, &log, || {
+            admin.post("/deployments", &[], &deployment).is_ok()
+        })?;
+        until(server, &log, || {
+            ingress.post("/Bench/chain", &[], &json!(3)).is_ok()
+        })
     }
 }
 
@@ -219,7 +200,8 @@ impl Engine for Restate {
         drop((server, service));
         let engine = Self::start(place)?;
         let admin = engine.admin();
-        engine.until(|| admin.text("/health").is_ok())?;
+        let log = engine.place.log();
+        until(&engine.server, &log, || admin.text("/health").is_ok())?;
         Ok(Box::new(engine))
     }
 
@@ -265,27 +247,4 @@ impl Place {
     fn log(&self) -> PathBuf {
         self.folder.path().join("server.log")
     }
-}
-
-fn spawn(command: &mut Command, log: &Path) -> Result<ChildGuard> {
-    let output = File::create(log).with_context(|| format!("make {}", log.display()))?;
-    command
-        .stdin(Stdio::null())
-        .stdout(output.try_clone()?)
-        .stderr(output);
-    let program = command.get_program().to_owned();
-    ChildGuard::spawn(command).with_context(|| format!("start {}", program.display()))
-}
-
-/// Addresses that nobody listens on; none of them twice.
-fn free_addresses<const COUNT: usize>() -> Result<[SocketAddr; COUNT]> {
-    let listeners: Vec<_> = (0..COUNT)
-        .map(|_| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)))
-        .collect::<Result<_, _>>()?;
-    let addresses: Vec<_> = (listeners.iter())
-        .map(TcpListener::local_addr)
-        .collect::<Result<_, _>>()?;
-    Ok(addresses
-        .try_into()
-        .expect("as many as there are listeners"))
 }

@@ -69,6 +69,7 @@ pub fn command(workspace: &Workspace, mut arguments: Arguments) -> Result<ExitCo
     }
     let mut wanted = Vec::new();
     let mut seconds = SECONDS_DEFAULT;
+    let mut builds = true;
     arguments.parse(|argument, values| {
         match argument {
             Argument::Word(
@@ -78,13 +79,13 @@ pub fn command(workspace: &Workspace, mut arguments: Arguments) -> Result<ExitCo
                 wanted.push(name.to_owned());
             }
             Argument::Option("seconds") => seconds = values.next()?,
+            Argument::Option("no-build") => builds = false,
             _ => return Ok(false),
         }
         Ok(true)
     })?;
     let time = time(seconds)?;
-    build::all(workspace)?;
-    let workspace = &build::deployed(workspace)?;
+    let workspace = &measured(workspace, builds)?;
     let is_named = |name: &str| wanted.iter().any(|wanted| wanted == name);
     let is_wanted = |name: &str| wanted.is_empty() || is_named(name);
     let folder = TempFolder::new()?;
@@ -127,6 +128,15 @@ pub fn command(workspace: &Workspace, mut arguments: Arguments) -> Result<ExitCo
         results.extend(stored::measure(&postgres::Rig::new(&setup)?.setup, time)?);
     }
     Ok(tell(results))
+}
+
+/// The host as it is deployed: built now, or as it was built last.
+fn measured(workspace: &Workspace, builds: bool) -> Result<Workspace> {
+    if !builds {
+        return Ok(workspace.deployed());
+    }
+    build::all(workspace)?;
+    build::deployed(workspace)
 }
 
 /// As `--seconds` says.

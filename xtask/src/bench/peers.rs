@@ -28,18 +28,13 @@ use std::{fs, process::ExitCode};
 
 use anyhow::{Context, Result};
 
-use crate::{arguments::Arguments, build, shell::say, toolchain, workspace::Workspace};
+use crate::{arguments::Arguments, shell::say, toolchain, workspace::Workspace};
 use options::Options;
 
 /// What follows `bench peers` on the command line.
 pub fn command(workspace: &Workspace, arguments: Arguments) -> Result<ExitCode> {
     let options = Options::read(arguments)?;
-    let workspace = &if options.builds {
-        build::all(workspace)?;
-        build::deployed(workspace)?
-    } else {
-        workspace.deployed()
-    };
+    let workspace = &super::measured(workspace, options.builds)?;
     toolchain::ensure_postgres()?;
     let entrants = catalog::prepare(workspace, &options.engines);
     let results = turns::take(&options, &entrants)?;

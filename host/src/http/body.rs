@@ -6,7 +6,7 @@ use std::{
         Arc,
         atomic::{AtomicU8, Ordering::Relaxed},
     },
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
     time::Duration,
 };
 
@@ -19,8 +19,14 @@ use wasmtime_wasi_http::Error;
 
 /// What is sent to the client: the site's body or the host's own words.
 pub(super) enum ResponseBody<B> {
-    Site(B),
+    Site(Delivered<B>),
     Host(Full<Bytes>),
+}
+
+impl<B> ResponseBody<B> {
+    pub(super) fn site(body: B) -> Self {
+        Self::Site(Delivered { body, broken: None })
+    }
 }
 
 impl<B> From<Bytes> for ResponseBody<B> {
@@ -58,6 +64,43 @@ impl<B: Body<Data = Bytes, Error = Error> + Unpin> Body for ResponseBody<B> {
             Self::Site(body) => body.size_hint(),
             Self::Host(body) => body.size_hint(),
         }
+    }
+}
+
+/// A body that breaks off only after what came before has been sent: hyper closes a connection
+/// without sending what it has gathered for it, but it sends that whenever a body lets it wait.
+pub(super) struct Delivered<B> {
+    body: B,
+    broken: Option<Error>,
+}
+
+impl<B: Body<Data = Bytes, Error = Error> + Unpin> Body for Delivered<B> {
+    type Data = Bytes;
+    type Error = Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        if let Some(error) = self.broken.take() {
+            return Poll::Ready(Some(Err(error)));
+        }
+        match ready!(Pin::new(&mut self.body).poll_frame(cx)) {
+            Some(Err(error)) => {
+                self.broken = Some(error);
+                cx.waker().wake_by_ref();
+                Poll::Pending
+            }
+            frame => Poll::Ready(frame),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.broken.is_none() && self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
     }
 }
 
@@ -149,5 +192,28 @@ impl Body for RequestBody {
 
     fn size_hint(&self) -> SizeHint {
         self.body.size_hint()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::{FutureExt, stream};
+    use http_body_util::{BodyExt, StreamBody};
+
+    use super::*;
+
+    #[test]
+    fn what_came_before_a_body_breaks_off_can_be_sent() {
+        let frames = [
+            Ok(Frame::data(Bytes::from_static(b"first"))),
+            Err(Error::HttpResponseIncomplete),
+        ];
+        let mut body = ResponseBody::site(StreamBody::new(stream::iter(frames)));
+        let mut next = || body.frame().now_or_never();
+        assert!(matches!(next(), Some(Some(Ok(_)))));
+        // Here hyper sends.
+        assert!(next().is_none());
+        assert!(matches!(next(), Some(Some(Err(_)))));
+        assert!(matches!(next(), Some(None)));
     }
 }

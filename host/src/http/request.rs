@@ -84,7 +84,7 @@ impl<S: Site> Exchange<S> {
             None => {}
         }
         match answer {
-            Ok(response) => Ok(response.map(ResponseBody::Site)),
+            Ok(response) => Ok(response.map(ResponseBody::site)),
             Err(Failure::Failed) => Err(Problem::Failed),
             Err(Failure::TimedOut) => Err(Problem::TimedOut),
             Err(Failure::Overloaded) => Err(Problem::Overloaded),

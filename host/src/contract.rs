@@ -42,22 +42,18 @@ pub use workflow::types::{
 };
 
 /// Longest wait for an execution: proxies give up on silent connections soon after.
-pub const WAIT_MAX: Duration = Duration::from_mins(1);
+const WAIT_MAX: Duration = Duration::from_mins(1);
 
-/// Ends when whoever waits for the end of what they start does so no longer.
+/// Ends when whoever waits for the end of an execution does so no longer.
 pub type Patience = BoxFuture<'static, ()>;
 
 /// The patience of who waits for so many milliseconds, or until it is all over for another reason.
-pub fn patience(
-    wait_ms: Option<u32>,
-    over: impl Future<Output = ()> + Send + 'static,
-) -> Option<Patience> {
-    let wait = Duration::from_millis(wait_ms?.into()).min(WAIT_MAX);
-    let over = async move {
+pub fn patience(wait_ms: u32, over: impl Future<Output = ()> + Send + 'static) -> Patience {
+    let wait = Duration::from_millis(wait_ms.into()).min(WAIT_MAX);
+    Box::pin(async move {
         // It ends either way.
         let _ = timeout(wait, over).await;
-    };
-    Some(Box::pin(over))
+    })
 }
 
 /// The workflow interface, function by function; what each one means is written in

@@ -99,7 +99,7 @@ impl<T: Send> workflow::executions::HostWithStore<T> for HasSelf<State> {
         request: StartRequest,
         wait_ms: Option<u32>,
     ) -> Result<Started, Error> {
-        let wait = patience(wait_ms, over(door));
+        let wait = wait_ms.map(|wait_ms| patience(wait_ms, over(door)));
         engine(door).executions_start(caller, request, wait).await
     }
 
@@ -165,7 +165,7 @@ impl<T: Send> workflow::executions::HostWithStore<T> for HasSelf<State> {
         request: RerunRequest,
         wait_ms: Option<u32>,
     ) -> Result<Started, Error> {
-        let wait = patience(wait_ms, over(door));
+        let wait = wait_ms.map(|wait_ms| patience(wait_ms, over(door)));
         let engine = engine(door);
         engine.executions_rerun(caller, id, request, wait).await
     }

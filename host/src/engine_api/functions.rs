@@ -67,7 +67,7 @@ macro_rules! functions {
                 let Parameters { $($parameter,)* $($wait)? } = serde_json::from_slice(&call.parameters)?;
                 let result = call.engine.$method(
                     $($parameter,)*
-                    $(patience($wait, stopped(call.stopping.clone())))?
+                    $($wait.map(|wait_ms| patience(wait_ms, stopped(call.stopping.clone()))))?
                 ).await;
                 Ok($answer(result, call.stopping))
             }.boxed(),

@@ -11,7 +11,7 @@ use super::*;
 use crate::{
     clock::SystemClock,
     plugin::{Attempt, AttemptHost, PhaseInfo, PinnedError, Produced},
-    store::{NewDefinition, gate::Gate},
+    store::gate::{Gate, eventually},
     workflow::{Failure, Json, PhaseName, Position, Version, WorkflowId},
 };
 
@@ -106,17 +106,7 @@ impl World {
         let document = json!({"id": "flow", "nodes": nodes.collect::<Vec<_>>()});
         let definition = Arc::new(Definition::read(&document).unwrap());
         let folder = tempfile::tempdir().unwrap();
-        let url = format!("sqlite://{}", folder.path().join("test.db").display());
-        let inner = crate::store::open(&url).await.unwrap();
-        let stored = NewDefinition {
-            workflow: definition.id.clone(),
-            name: String::new(),
-            description: String::new(),
-            document: Arc::new(document),
-            at: SystemClock.now(),
-        };
-        inner.put_definition(stored, None).await.unwrap();
-        let gate = Arc::new(Gate::new(inner));
+        let gate = Gate::new(&folder).await;
         let echo = Arc::new(Echo(Semaphore::new(0)));
         let executor = Executor::new(
             gate.clone(),
@@ -177,17 +167,6 @@ impl World {
     }
 }
 
-async fn until(is_so: impl Fn() -> bool) {
-    let wait = async {
-        while !is_so() {
-            yield_now().await;
-        }
-    };
-    timeout(Duration::from_secs(20), wait)
-        .await
-        .expect("in time");
-}
-
 /// Lets everything run that can, and then some.
 async fn settle() {
     for _ in 0..1_000 {
@@ -200,7 +179,7 @@ async fn an_execution_that_is_waited_for_is_one_commit() {
     let world = World::of(&["echo", "echo", "echo"]).await;
     let (over, mut end) = oneshot::channel();
     let start = world.start(Some(over));
-    until(|| world.gate.commits() == 1).await;
+    eventually(|| world.gate.commits() == 1).await;
     settle().await;
     // Created, three times started and succeeded, completed.
     assert_eq!(world.commits(), [8]);
@@ -216,12 +195,12 @@ async fn an_execution_that_is_waited_for_is_one_commit() {
 async fn a_start_is_written_at_once_when_it_is_all_that_is_waited_for() {
     let world = World::of(&["hold", "echo", "echo"]).await;
     let start = world.start(None);
-    until(|| world.gate.commits() == 1).await;
+    eventually(|| world.gate.commits() == 1).await;
     assert_eq!(world.commits(), [2]);
     world.gate.pass(1);
     start.await.unwrap();
     world.echo.0.add_permits(1);
-    until(|| world.gate.commits() == 2).await;
+    eventually(|| world.gate.commits() == 2).await;
     // The rest, to the end: nobody waited for less.
     assert_eq!(world.commits(), [2, 6]);
 }
@@ -238,7 +217,7 @@ async fn what_nobody_waits_for_is_written_after_a_moment() {
     let world = World::holding(&phases, Duration::from_millis(1)).await;
     let (over, _end) = oneshot::channel();
     let start = world.start(Some(over));
-    until(|| world.gate.commits() == 1).await;
+    eventually(|| world.gate.commits() == 1).await;
     world.gate.pass(2);
     assert!(matches!(start.await.unwrap(), Started::Created(_)));
 }
@@ -248,11 +227,11 @@ async fn an_effect_waits_for_what_it_depends_on_and_is_written_at_once() {
     let world = World::of(&["act", "hold"]).await;
     let (over, _end) = oneshot::channel();
     let _start = world.start(Some(over));
-    until(|| world.gate.commits() == 1).await;
+    eventually(|| world.gate.commits() == 1).await;
     settle().await;
     assert_eq!(world.commits(), [2]);
     world.gate.pass(1);
-    until(|| world.gate.commits() == 2).await;
+    eventually(|| world.gate.commits() == 2).await;
     assert_eq!(world.commits(), [2, 2]);
 }
 
@@ -265,7 +244,7 @@ async fn a_host_that_stops_writes_what_it_holds() {
     assert_eq!(world.gate.commits(), 0);
     let executor = world.executor.clone();
     let stop = tokio::spawn(async move { executor.stop(Duration::ZERO).await });
-    until(|| world.gate.commits() == 1).await;
+    eventually(|| world.gate.commits() == 1).await;
     assert_eq!(world.commits(), [4]);
     world.gate.pass(1);
     stop.await.unwrap();

@@ -1,13 +1,13 @@
 //! Reading and steering executions.
 
-use std::{sync::Arc, time::Duration};
+use std::{future::pending, sync::Arc, time::Duration};
 
-use tokio::{sync::oneshot, time::sleep};
+use tokio::sync::oneshot;
 use uuid::Builder;
 
 use super::{Asking, Service, library::Library, parameters, views};
 use crate::{
-    contract::{self, Error, ExecutionPage, PageRequest, Patience, Summary, WAIT_MAX},
+    contract::{self, Error, ExecutionPage, PageRequest, Patience, Summary, patience},
     executor::{self, Definitions},
     store::{self, ExecutionFilter, Page, Store, StoreError},
     workflow::{Command, Execution, ExecutionId, Timestamp, Version, WorkflowId},
@@ -36,9 +36,8 @@ impl Service {
         timeout_ms: u32,
     ) -> Result<contract::Execution, Error> {
         let id = parameters::id("execution", id)?;
-        let timeout = WAIT_MAX.min(Duration::from_millis(timeout_ms.into()));
-        let execution = self.awaited(id, None, Box::pin(sleep(timeout))).await;
-        Ok(views::execution(&*execution?))
+        let execution = self.awaited(id, None, patience(timeout_ms, pending()));
+        Ok(views::execution(&*execution.await?))
     }
 
     /// The execution as soon as it is over, or as it is when nobody waits any longer.

@@ -1,14 +1,19 @@
 //! A store for tests that decide when it commits, and whether.
 
-use std::sync::{Arc, Mutex};
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use tokio::sync::Semaphore;
+use tempfile::TempDir;
+use tokio::{sync::Semaphore, task::yield_now, time::timeout};
 
 use super::{
     Append, Appended, Cluster, Components, Deprecated, HostId, Journal, Keep, NewComponent,
     NewDefinition, PutDefinition, Queries, Removal, Store, StoreError, StoredDefinition,
+    conformance::examples::define,
 };
 use crate::workflow::{Digest, ExecutionId, Recorded, Timestamp, Version, WorkflowId};
 
@@ -29,13 +34,17 @@ pub struct Failure {
 }
 
 impl Gate {
-    pub fn new(inner: Arc<dyn Store>) -> Self {
-        Self {
+    /// Over a `SQLite` file in this folder that has a workflow `flow`.
+    pub async fn new(folder: &TempDir) -> Arc<Self> {
+        let url = format!("sqlite://{}", folder.path().join("test.db").display());
+        let inner = super::open(&url).await.unwrap();
+        define(&*inner, "flow").await;
+        Arc::new(Self {
             inner,
             open: Semaphore::new(0),
             batches: Mutex::default(),
             failures: Mutex::default(),
-        }
+        })
     }
 
     /// Commits that have begun.
@@ -149,4 +158,19 @@ impl Components for Gate {
     async fn component(&self, digest: Digest) -> Result<Option<Bytes>, StoreError> {
         self.inner.component(digest).await
     }
+}
+
+/// Lets others run until it is so.
+pub async fn eventually(is_so: impl Fn() -> bool) {
+    let wait = async {
+        while !is_so() {
+            yield_now().await;
+        }
+    };
+    within_seconds(wait).await;
+}
+
+pub async fn within_seconds<T>(what: impl Future<Output = T>) -> T {
+    let limit = Duration::from_secs(20);
+    timeout(limit, what).await.expect("in time")
 }

@@ -2,8 +2,7 @@
 //!
 //! `engine` is what all engines have in common, `server` what some have, `catalog` is the list of
 //! them; `phasewright`, `restate`, `obelisk` and `program` are the ways in which they are started and
-//! driven. `turns` lets them
-//! take turns, `usage` reads what a turn has cost, `report` makes the table.
+//! driven. `turns` lets them take turns, `usage` reads what a turn has cost, `report` makes the table.
 //!
 //! **Invariant:** only the engine whose turn it is runs, on fresh data that is synced to the disk.
 

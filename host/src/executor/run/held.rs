@@ -14,16 +14,10 @@ pub(super) struct Held {
     pub(super) events: Vec<Recorded>,
     pub(super) beside: Beside,
     pub(super) checkpoints: Vec<CheckpointRow>,
-    until: Option<Instant>,
+    /// When it is written at the latest.
+    pub(super) until: Option<Instant>,
     /// A host that stops waits for what is held.
     pub(super) counted: Option<One>,
-}
-
-impl Held {
-    /// When it is written at the latest.
-    pub(super) fn until(&self) -> Option<Instant> {
-        self.until
-    }
 }
 
 impl Run {

@@ -4,10 +4,8 @@ mod away;
 mod bounds;
 
 use std::{
-    future::Future,
     mem,
     sync::{atomic::AtomicUsize, atomic::Ordering},
-    time::Duration,
 };
 
 use bytes::Bytes;
@@ -20,9 +18,9 @@ use crate::{
     store::{
         HostId,
         conformance::examples::{
-            NOW, append, checkpoint, checkpoint_id, closed, define, document, execution, key, lines,
+            NOW, append, checkpoint, checkpoint_id, closed, document, execution, key, lines,
         },
-        gate::{Failure, Gate},
+        gate::{Failure, Gate, eventually, within_seconds},
     },
     workflow::{Digest, Event, Timestamp},
 };
@@ -39,10 +37,7 @@ type Told = oneshot::Receiver<Outcome>;
 impl Harness {
     async fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let url = format!("sqlite://{}", folder.path().join("test.db").display());
-        let inner = crate::store::open(&url).await.unwrap();
-        define(&*inner, "flow").await;
-        let gate = Arc::new(Gate::new(inner));
+        let gate = Gate::new(&folder).await;
         Self {
             writer: Writer::start(gate.clone()),
             gate,
@@ -82,20 +77,6 @@ impl Harness {
     fn is_forgotten(&self) -> bool {
         self.writer.chains.is_empty()
     }
-}
-
-async fn eventually(is_so: impl Fn() -> bool) {
-    let wait = async {
-        while !is_so() {
-            yield_now().await;
-        }
-    };
-    within_seconds(wait).await;
-}
-
-async fn within_seconds<T>(what: impl Future<Output = T>) -> T {
-    let limit = Duration::from_secs(20);
-    tokio::time::timeout(limit, what).await.expect("in time")
 }
 
 async fn outcomes(told: impl IntoIterator<Item = Told>) -> Vec<Outcome> {

@@ -115,7 +115,7 @@ pub(crate) struct Shared {
     clock: Arc<dyn Clock>,
     definitions: Arc<dyn Definitions>,
     events: Events,
-    runs: Mutex<HashMap<ExecutionId, mpsc::Sender<Wake>>>,
+    runs: Mutex<HashMap<ExecutionId, mpsc::Sender<Box<Wake>>>>,
     /// Attempts that run.
     running: Count,
     /// Executions with events that are not queued for the disk yet.
@@ -336,17 +336,17 @@ impl Executor {
 /// The sender goes before the wait: a message that is sent in the moment when the receiver is dropped
 /// stays in the channel, and the reply in it, for as long as there is a sender.
 async fn answered<T>(
-    run: mpsc::Sender<Wake>,
+    run: mpsc::Sender<Box<Wake>>,
     wake: Wake,
     answer: oneshot::Receiver<T>,
 ) -> Option<T> {
-    run.send(wake).await.ok()?;
+    run.send(Box::new(wake)).await.ok()?;
     drop(run);
     answer.await.ok()
 }
 
 impl Shared {
-    fn find(&self, id: ExecutionId) -> Option<mpsc::Sender<Wake>> {
+    fn find(&self, id: ExecutionId) -> Option<mpsc::Sender<Box<Wake>>> {
         self.runs
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
@@ -360,7 +360,7 @@ impl Shared {
         self: &Arc<Self>,
         id: ExecutionId,
         begin: Begin,
-    ) -> Result<mpsc::Sender<Wake>, Begin> {
+    ) -> Result<mpsc::Sender<Box<Wake>>, Begin> {
         let mut runs = self.runs.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(run) = runs.get(&id) {
             return Ok(run.clone());

@@ -2,6 +2,7 @@
 
 use std::{
     panic::AssertUnwindSafe,
+    pin::{Pin, pin},
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering::Relaxed},
@@ -11,7 +12,10 @@ use std::{
 
 use async_trait::async_trait;
 use futures::FutureExt;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::{
+    sync::{Notify, mpsc, oneshot, watch},
+    time::timeout,
+};
 
 use super::{
     Bindings, Shared, evaluate,
@@ -40,7 +44,7 @@ pub(super) struct Job {
     pub(super) approved: Option<Json>,
     /// All but the input, which is rendered here.
     pub(super) attempt: Attempt,
-    pub(super) wakes: mpsc::Sender<Wake>,
+    pub(super) wakes: mpsc::Sender<Box<Wake>>,
     pub(super) durable: watch::Receiver<Durable>,
     /// Of the execution when the attempt started, its start included: what it depends on.
     pub(super) version: u64,
@@ -50,7 +54,7 @@ pub(super) struct Job {
 
 impl Job {
     /// Runs the attempt and tells the actor how it ended.
-    pub(super) async fn run(self) {
+    pub(super) async fn run(self: Box<Self>) {
         let running = self.shared.running.one();
         let (node, item, number) = (self.node, self.attempt.item, self.attempt.number);
         let wakes = self.wakes.clone();
@@ -58,6 +62,7 @@ impl Job {
             node,
             item,
             pending: Mutex::default(),
+            said: Notify::new(),
             had_effects: AtomicBool::new(false),
             wakes: self.wakes.clone(),
             shared: self.shared.clone(),
@@ -65,7 +70,7 @@ impl Job {
             version: self.version,
             host: self.host,
         });
-        let call = AssertUnwindSafe(self.call(report.clone())).catch_unwind();
+        let call = pin!(AssertUnwindSafe(self.call(report.clone())).catch_unwind());
         let result = report.while_running(call).await.unwrap_or_else(|_| {
             Err(Failure::new(
                 FailureKind::Trapped,
@@ -75,7 +80,7 @@ impl Job {
         let logs = report.take_logs();
         // The actor is gone only when nobody is interested any more.
         let _ = wakes
-            .send(Wake::Attempted {
+            .send(Box::new(Wake::Attempted {
                 node,
                 item,
                 attempt: number,
@@ -83,25 +88,20 @@ impl Job {
                 result,
                 had_effects: report.had_effects.load(Relaxed),
                 running,
-            })
+            }))
             .await;
     }
 
-    async fn call(self, report: Arc<Report>) -> Result<Produced, Failure> {
-        let Self {
-            shared,
-            definition,
-            node,
-            bindings,
-            approved,
-            mut attempt,
-            ..
-        } = self;
-        attempt.input = match approved {
-            Some(input) => input,
-            None => evaluate::input(definition.node(node), &bindings, &*shared.runner).await?,
+    async fn call(mut self: Box<Self>, report: Arc<Report>) -> Result<Produced, Failure> {
+        self.attempt.input = if let Some(input) = self.approved.take() {
+            input
+        } else {
+            let node = self.definition.node(self.node);
+            evaluate::input(node, &self.bindings, &*self.shared.runner).await?
         };
-        drop(bindings);
+        let Self {
+            shared, attempt, ..
+        } = *self;
         shared.runner.run(attempt, report).await
     }
 }
@@ -111,8 +111,10 @@ struct Report {
     node: NodeIndex,
     item: Option<u32>,
     pending: Mutex<Pending>,
+    /// There is something pending.
+    said: Notify,
     had_effects: AtomicBool,
-    wakes: mpsc::Sender<Wake>,
+    wakes: mpsc::Sender<Box<Wake>>,
     shared: Arc<Shared>,
     durable: watch::Receiver<Durable>,
     version: u64,
@@ -126,15 +128,26 @@ struct Pending {
 }
 
 impl Report {
-    /// Passes on what the phase says, now and then, while its call runs.
-    async fn while_running<T>(&self, call: impl Future<Output = T>) -> T {
-        let mut call = std::pin::pin!(call);
+    /// Passes on what the phase says, now and then, while its call runs. Most say nothing, and many
+    /// wait for long, so there is a timer only when there is something.
+    async fn while_running<T>(&self, mut call: Pin<&mut impl Future<Output = T>>) -> T {
         loop {
-            match tokio::time::timeout(REPORT_INTERVAL, &mut call).await {
+            tokio::select! {
+                biased;
+                result = &mut call => return result,
+                () = self.said.notified() => {}
+            }
+            match timeout(REPORT_INTERVAL, &mut call).await {
                 Ok(result) => return result,
                 Err(_) => self.pass_on().await,
             }
         }
+    }
+
+    /// Keeps what the phase says until it is passed on.
+    fn say(&self, what: impl FnOnce(&mut Pending)) {
+        what(&mut self.pending.lock().unwrap_or_else(PoisonError::into_inner));
+        self.said.notify_one();
     }
 
     async fn pass_on(&self) {
@@ -150,7 +163,7 @@ impl Report {
             });
         }
         if !inputs.is_empty() {
-            let _ = self.wakes.send(Wake::Reported(inputs)).await;
+            let _ = self.wakes.send(Box::new(Wake::Reported(inputs))).await;
         }
     }
 
@@ -191,18 +204,11 @@ impl Report {
 #[async_trait]
 impl AttemptHost for Report {
     fn log(&self, level: Level, message: String) {
-        self.pending
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .logs
-            .push((level, message));
+        self.say(|pending| pending.logs.push((level, message)));
     }
 
     fn progress(&self, fraction: f32, message: String) {
-        self.pending
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .progress = Some((fraction, message));
+        self.say(|pending| pending.progress = Some((fraction, message)));
     }
 
     async fn artifact(&self, node: &str, name: &str) -> Result<Artifact, String> {
@@ -212,7 +218,7 @@ impl AttemptHost for Report {
             name: name.to_owned(),
             reply,
         };
-        self.wakes.send(wake).await.map_err(|_| GONE)?;
+        self.wakes.send(Box::new(wake)).await.map_err(|_| GONE)?;
         let (reference, version) = answer.await.map_err(|_| GONE)??;
         self.read(reference, version).await
     }
@@ -220,7 +226,7 @@ impl AttemptHost for Report {
     async fn effect(&self) -> Result<(), String> {
         self.had_effects.store(true, Relaxed);
         if self.durable.borrow().version < self.version {
-            let _ = self.wakes.send(Wake::Awaited).await;
+            let _ = self.wakes.send(Box::new(Wake::Awaited)).await;
         }
         may_have_effects(self.durable.clone(), self.version).await?;
         // What this host owns is its own only as long as it has its lease; and in another

@@ -141,10 +141,10 @@ impl Shared {
             };
             // Where there is no room now there is when it is delivered again.
             if let Ok(run) = self.register(signal.execution, Begin::Load) {
-                let _ = run.try_send(Wake::Signal {
+                let _ = run.try_send(Box::new(Wake::Signal {
                     delivery,
                     command: signal.command,
-                });
+                }));
             }
         }
         Ok(())

@@ -55,7 +55,8 @@ const HELD_MAX: usize = 256;
 /// First and longest pause before an execution is read back after a failed commit.
 const BACKOFF: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(5));
 
-/// Everything that can wake an actor, beside its timer and the store.
+/// Everything that can wake an actor, beside its timer and the store. It is sent as a pointer: a
+/// queue has its places from the start, and most actors have one message at a time.
 pub(crate) enum Wake {
     Attempted {
         node: NodeIndex,
@@ -127,7 +128,7 @@ pub(super) struct Run {
     crashes: u32,
     execution: Execution,
     inbox: Inbox,
-    wakes: mpsc::Sender<Wake>,
+    wakes: mpsc::Sender<Box<Wake>>,
     commits: Arc<watch::Sender<Durable>>,
     durable: watch::Receiver<Durable>,
     held: Held,
@@ -145,7 +146,12 @@ pub(super) struct Run {
 }
 
 impl Run {
-    async fn live(&mut self, wakes: &mut mpsc::Receiver<Wake>, step: Step, beside: Beside) -> Life {
+    async fn live(
+        &mut self,
+        wakes: &mut mpsc::Receiver<Box<Wake>>,
+        step: Step,
+        beside: Beside,
+    ) -> Life {
         let mut stop = self.shared.stop.subscribe();
         self.take(step, beside);
         loop {
@@ -166,7 +172,7 @@ impl Run {
             tokio::select! {
                 // Only this host's commits send, and they end with this.
                 _ = self.durable.changed() => {}
-                Some(wake) = wakes.recv() => self.wake(wake).await,
+                Some(wake) = wakes.recv() => self.wake(*wake).await,
                 () = &mut self.timer => self.input(Input::Tick),
                 _ = stop.changed() => {}
                 _ = self.life.changed() => {}
@@ -372,7 +378,7 @@ impl Run {
         };
         let now = Instant::now();
         let stay = self.stay_until.filter(|until| *until > now);
-        let deadlines = [stay, self.held.until()];
+        let deadlines = [stay, self.held.until];
         let deadline = (deadlines.into_iter().flatten()).fold(now + delay, Instant::min);
         // A timer that is a little early only looks again; resetting one costs more.
         let difference = if deadline > self.timer.deadline() {

@@ -174,16 +174,14 @@ impl Sandbox {
             }
         }
     }
-}
 
-#[async_trait]
-impl PhaseRunner for Sandbox {
-    fn catalog(&self) -> Arc<BTreeMap<PhaseName, PhaseInfo>> {
-        self.catalog.infos()
-    }
-
-    async fn run(&self, attempt: Attempt, host: Arc<dyn AttemptHost>) -> Result<Produced, Failure> {
-        let phase = &self.pinned_for(&attempt).await?;
+    /// One attempt, in an instance of its own.
+    async fn call(
+        &self,
+        phase: &Arc<Phase>,
+        attempt: Attempt,
+        host: Arc<dyn AttemptHost>,
+    ) -> Result<Produced, Failure> {
         let grant = Grant {
             limits: phase.grant.limits,
             variables: phase.grant.variables.clone(),
@@ -199,10 +197,23 @@ impl PhaseRunner for Sandbox {
                 .call_run(store, &request)
                 .await
         };
-        let _place = self.places.acquire().await;
         let (result, guest) = call(&self.loader.wasm, grant, host, work).await?;
         let output = result.map_err(reported)?;
         produced(phase, output, guest.host.into_artifacts()).await
+    }
+}
+
+#[async_trait]
+impl PhaseRunner for Sandbox {
+    fn catalog(&self) -> Arc<BTreeMap<PhaseName, PhaseInfo>> {
+        self.catalog.infos()
+    }
+
+    async fn run(&self, attempt: Attempt, host: Arc<dyn AttemptHost>) -> Result<Produced, Failure> {
+        let phase = self.pinned_for(&attempt).await?;
+        let _place = self.places.acquire().await;
+        // Many may wait for a place, and what follows is kilobytes.
+        Box::pin(self.call(&phase, attempt, host)).await
     }
 
     fn check_config(&self, phase: &PhaseName, config: &Value) -> Vec<(String, String)> {

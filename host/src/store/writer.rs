@@ -80,21 +80,29 @@ impl Writer {
     /// The order of appends is that of the calls; await one call before the next. If the
     /// future is dropped before it is ready, nothing is written, and `done` hears of an
     /// uncertain outcome.
-    pub async fn append(&self, append: Append, done: impl FnOnce(Outcome) + Send + 'static) {
+    pub fn append(
+        &self,
+        append: Append,
+        done: impl FnOnce(Outcome) + Send + 'static,
+    ) -> impl Future<Output = ()> + Send {
         let checked = append.check();
         // Before the wait for room: from here on it shares the fate of what is queued.
         let waiter = self.chains.join(append.execution, Box::new(done));
-        let bytes = match checked {
-            Ok(bytes) => bytes,
-            Err(error) => return waiter.tell(Err(error)),
-        };
-        match self.queue.reserve().await {
-            Ok(room) => room.send(Queued {
-                append,
-                bytes,
-                waiter,
-            }),
-            Err(_) => waiter.tell(Err(StoreError::Unavailable("the journal is closed".into()))),
+        // A pointer, as many may wait for room.
+        let append = Box::new(append);
+        async move {
+            let bytes = match checked {
+                Ok(bytes) => bytes,
+                Err(error) => return waiter.tell(Err(error)),
+            };
+            match self.queue.reserve().await {
+                Ok(room) => room.send(Queued {
+                    append,
+                    bytes,
+                    waiter,
+                }),
+                Err(_) => waiter.tell(Err(StoreError::Unavailable("the journal is closed".into()))),
+            }
         }
     }
 
@@ -110,7 +118,7 @@ impl Writer {
 }
 
 struct Queued {
-    append: Append,
+    append: Box<Append>,
     bytes: usize,
     waiter: Waiter,
 }
@@ -196,7 +204,7 @@ impl Batch {
         match self.places.entry(queued.append.execution) {
             Entry::Vacant(place) => {
                 place.insert(self.appends.len());
-                self.appends.push(queued.append);
+                self.appends.push(*queued.append);
                 self.waiters.push(vec![queued.waiter]);
             }
             Entry::Occupied(place) => {
@@ -208,7 +216,7 @@ impl Batch {
                     // It does not follow; the database decides which of them is right.
                     return Some(queued);
                 }
-                merge(first, queued.append);
+                merge(first, *queued.append);
                 self.waiters[place].push(queued.waiter);
             }
         }

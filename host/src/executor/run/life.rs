@@ -34,8 +34,8 @@ impl Run {
     pub(in crate::executor) async fn host(
         shared: Arc<Shared>,
         id: ExecutionId,
-        sender: mpsc::Sender<Wake>,
-        mut wakes: mpsc::Receiver<Wake>,
+        sender: mpsc::Sender<Box<Wake>>,
+        mut wakes: mpsc::Receiver<Box<Wake>>,
         begin: Begin,
     ) {
         let guarded = AssertUnwindSafe(Self::lives(&shared, id, &sender, &mut wakes, begin));
@@ -50,8 +50,8 @@ impl Run {
     async fn lives(
         shared: &Arc<Shared>,
         id: ExecutionId,
-        sender: &mpsc::Sender<Wake>,
-        wakes: &mut mpsc::Receiver<Wake>,
+        sender: &mpsc::Sender<Box<Wake>>,
+        wakes: &mut mpsc::Receiver<Box<Wake>>,
         begin: Begin,
     ) {
         let mut start = match begin {
@@ -63,7 +63,8 @@ impl Run {
                 reply,
                 over,
             } => {
-                let mut run = Self::new(shared.clone(), *execution, sender.clone());
+                let run = Self::new(shared.clone(), *execution, sender.clone());
+                let mut run = Box::new(run);
                 run.answer_start(reply, over);
                 let beside = Beside {
                     key,
@@ -78,8 +79,9 @@ impl Run {
         loop {
             let (mut run, step, beside) = match start.take() {
                 Some(start) => start,
-                None => match Self::load(shared, id, sender).await {
-                    Ok(Loaded::Here(run, step)) => (*run, step, Beside::default()),
+                // Rarer than the rest, and larger.
+                None => match Box::pin(Self::load(shared, id, sender)).await {
+                    Ok(Loaded::Here(run, step)) => (run, step, Beside::default()),
                     // Nobody can ask here any more.
                     Ok(Loaded::Elsewhere) => {
                         wakes.close();
@@ -172,16 +174,16 @@ impl Run {
     }
 
     /// Tells whoever has asked why there is no answer.
-    fn refuse(wakes: &mut mpsc::Receiver<Wake>, why: &CommandError) {
+    fn refuse(wakes: &mut mpsc::Receiver<Box<Wake>>, why: &CommandError) {
         while let Ok(wake) = wakes.try_recv() {
-            if let Wake::Command { reply, .. } = wake {
+            if let Wake::Command { reply, .. } = *wake {
                 let _ = reply.send(Err(why.clone()));
             }
         }
     }
 
     /// An actor of an execution that is not stored yet.
-    fn new(shared: Arc<Shared>, execution: Execution, wakes: mpsc::Sender<Wake>) -> Self {
+    fn new(shared: Arc<Shared>, execution: Execution, wakes: mpsc::Sender<Box<Wake>>) -> Self {
         let (commits, durable) = watch::channel(Durable::default());
         let life = shared.lease.life();
         let host = *life.borrow();
@@ -211,7 +213,7 @@ impl Run {
     async fn load(
         shared: &Arc<Shared>,
         id: ExecutionId,
-        wakes: &mpsc::Sender<Wake>,
+        wakes: &mpsc::Sender<Box<Wake>>,
     ) -> Result<Loaded, StoreError> {
         let corrupt =
             |flaw: &dyn std::fmt::Display| StoreError::Corrupt(format!("execution {id}: {flaw}"));

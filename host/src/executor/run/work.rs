@@ -37,7 +37,7 @@ impl Run {
         let definition = definition.clone();
         let task = async move {
             let result = evaluate::prepare(definition.node(node), &bindings, &*runner).await;
-            let _ = wakes.send(Wake::Prepared { node, result }).await;
+            let _ = wakes.send(Box::new(Wake::Prepared { node, result })).await;
         };
         self.attempts
             .insert((node, None), tokio::spawn(task).abort_handle());
@@ -62,7 +62,7 @@ impl Run {
                 return;
             };
             let result = evaluate::render(output, &bindings, &*runner).await;
-            let _ = wakes.send(Wake::Finished(result)).await;
+            let _ = wakes.send(Box::new(Wake::Finished(result))).await;
         });
     }
 
@@ -102,7 +102,7 @@ impl Run {
             review_notes: state.review_notes.clone(),
             timeout: spec.timeout,
         };
-        let job = Job {
+        let job = Box::new(Job {
             shared: self.shared.clone(),
             definition: definition.clone(),
             node,
@@ -113,11 +113,9 @@ impl Run {
             durable: self.durable.clone(),
             version: self.execution.version,
             host: self.host,
-        };
-        self.attempts.insert(
-            (node, item),
-            tokio::spawn(Box::pin(job.run())).abort_handle(),
-        );
+        });
+        self.attempts
+            .insert((node, item), tokio::spawn(job.run()).abort_handle());
     }
 
     /// An artifact of a completed node, and the version that has to be durable

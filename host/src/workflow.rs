@@ -20,7 +20,7 @@ pub use definition::{
     Violation,
 };
 pub use depth::{DEPTH_MAX, is_deeper_than};
-pub use event::{ArtifactRef, Decision, Event, Failure, FailureKind, Json, Level, Recorded};
+pub use event::{ArtifactRef, Decision, Event, Failure, FailureKind, Json, Level, Pins, Recorded};
 pub use execution::{
     Action, Command, End, Ending, Execution, ExecutionScope, IllegalTransition, Input, Migration,
     NodeState, Origin, Prepared, Refusal, Rerun, Slot, SlotState, Stage, Step, versions_of,

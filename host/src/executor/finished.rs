@@ -69,13 +69,11 @@ impl Finished {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
     use serde_json::json;
     use uuid::Uuid;
 
     use super::*;
-    use crate::workflow::{Command, Definition, Event, Input, Timestamp, Version};
+    use crate::workflow::{Command, Definition, Event, Input, Pins, Timestamp, Version};
 
     const LONG: Duration = Duration::from_hours(1);
 
@@ -89,7 +87,7 @@ mod tests {
             input: Arc::new(json!({})),
             context: Arc::new(json!({})),
             deadline: Timestamp(1_000_000),
-            phases: BTreeMap::new(),
+            phases: Pins::default(),
             by: None,
         };
         let id = ExecutionId(Uuid::from_u128(number));

@@ -146,14 +146,8 @@ pub(super) struct Run {
 }
 
 impl Run {
-    async fn live(
-        &mut self,
-        wakes: &mut mpsc::Receiver<Box<Wake>>,
-        step: Step,
-        beside: Beside,
-    ) -> Life {
+    async fn live(&mut self, wakes: &mut mpsc::Receiver<Box<Wake>>) -> Life {
         let mut stop = self.shared.stop.subscribe();
-        self.take(step, beside);
         loop {
             if let Some(failure) = self.acknowledge() {
                 return Life::Lost(failure);
@@ -219,8 +213,9 @@ impl Run {
                 let _ = reply.send(self.find_artifact(&node, &name));
                 self.asked = self.execution.version;
             }
-            Wake::Command { command, reply } => self.command(command, reply).await,
-            Wake::Signal { delivery, command } => self.signal(delivery, command).await,
+            // Rare, and larger than the rest.
+            Wake::Command { command, reply } => Box::pin(self.command(command, reply)).await,
+            Wake::Signal { delivery, command } => Box::pin(self.signal(delivery, command)).await,
             Wake::Wait { reply } => self.waits.push(reply),
         }
     }

@@ -142,7 +142,7 @@ impl World {
                 input: Arc::new(json!({})),
                 context: Arc::new(json!({})),
                 deadline: SystemClock.now().after(self.definition.timeout),
-                phases: phases.collect(),
+                phases: Arc::new(phases.collect()),
                 by: None,
             },
             taken: Vec::new(),

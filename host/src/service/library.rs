@@ -1,7 +1,7 @@
 //! Definitions, parsed and kept.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::HashMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
@@ -12,7 +12,7 @@ use crate::{
     contract, executor,
     plugin::{PhaseRunner, Schema},
     store::{Startable, Store, StoreError, StoredDefinition, Wanted},
-    workflow::{Definition, Digest, PhaseName, Version, Violation, WorkflowId},
+    workflow::{Definition, Pins, Version, Violation, WorkflowId},
 };
 
 /// Parsed definitions in memory; the oldest goes first.
@@ -41,7 +41,7 @@ pub(super) struct Entry {
     pub(super) version: Version,
     pub(super) input_schema: Option<Schema>,
     /// Digests of the phases, or what is wrong with them. The catalog of a process does not change.
-    phases: std::sync::OnceLock<Result<BTreeMap<PhaseName, Digest>, Vec<Violation>>>,
+    phases: std::sync::OnceLock<Result<Pins, Vec<Violation>>>,
 }
 
 impl Library {
@@ -195,10 +195,7 @@ impl Entry {
     }
 
     /// The phases that an execution started now pins.
-    pub(super) fn phases(
-        &self,
-        runner: &dyn PhaseRunner,
-    ) -> Result<BTreeMap<PhaseName, Digest>, contract::Error> {
+    pub(super) fn phases(&self, runner: &dyn PhaseRunner) -> Result<Pins, contract::Error> {
         let phases = self.phases.get_or_init(|| {
             let violations = check_phases(&self.definition, runner, Missing::IsWrong);
             if !violations.is_empty() {
@@ -206,9 +203,8 @@ impl Entry {
             }
             let catalog = runner.catalog();
             let names = self.definition.nodes.iter().map(|node| &node.phase);
-            Ok(names
-                .filter_map(|name| Some((name.clone(), catalog.get(name)?.digest)))
-                .collect())
+            let pins = names.filter_map(|name| Some((name.clone(), catalog.get(name)?.digest)));
+            Ok(Arc::new(pins.collect()))
         });
         phases.clone().map_err(|violations| {
             contract::Error::Invalid(

@@ -1,6 +1,6 @@
 //! Letting an execution go on by a newer version of its definition.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::sync::Arc;
 
 use serde_json::Map;
 
@@ -13,7 +13,9 @@ use super::{
 use crate::{
     contract::{Error, MigrationPlan, Summary, Violation},
     executor::CommandError,
-    workflow::{Command, Digest, Execution, ExecutionId, Migration, NodeId, PhaseName, Version},
+    workflow::{
+        Command, Digest, Execution, ExecutionId, Migration, NodeId, PhaseName, Pins, Version,
+    },
 };
 
 /// Mistakes in one answer.
@@ -22,7 +24,7 @@ const VIOLATIONS_MAX: usize = 100;
 /// A migration that is possible as far as the database knows.
 struct Checked {
     old: Arc<Execution>,
-    phases: BTreeMap<PhaseName, Digest>,
+    phases: Pins,
     migration: Migration,
 }
 

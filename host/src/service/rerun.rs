@@ -1,10 +1,6 @@
 //! Running an execution again, with what is still good of it.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use serde_json::{Map, Value, json};
@@ -19,9 +15,7 @@ use super::{
 use crate::{
     contract::{Error, Patience, RerunPlan, RerunRequest, Started, Violation},
     executor::NewExecution,
-    workflow::{
-        Digest, Event, Execution, ExecutionId, NodeIndex, PhaseName, Rerun, Stage, Version,
-    },
+    workflow::{Digest, Event, Execution, ExecutionId, NodeIndex, Pins, Rerun, Stage, Version},
 };
 
 /// Bytes of outputs and artifacts that a rerun takes over at most: they pass through memory and
@@ -36,7 +30,7 @@ struct Checked {
     old: Arc<Execution>,
     entry: Arc<Entry>,
     input: Map<String, Value>,
-    phases: BTreeMap<PhaseName, Digest>,
+    phases: Pins,
     rerun: Rerun,
 }
 

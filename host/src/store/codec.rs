@@ -9,7 +9,7 @@ mod checkpoint;
 mod journal;
 mod signal;
 
-use std::{collections::BTreeMap, fmt::Display, str::FromStr};
+use std::{fmt::Display, str::FromStr};
 
 use serde::{Deserialize, Serialize, ser::SerializeMap};
 use sqlx::FromRow;
@@ -22,7 +22,7 @@ pub(super) use signal::{SignalRow, decode_answer, encode_answer, encode_command}
 use super::{Deprecated, Keyed, Startable, StoreError, StoredDefinition, Summary, Wanted};
 use crate::workflow::{
     ArtifactRef, CheckpointId, Decision, Digest, Event, ExecutionId, Failure, IdentityName, Json,
-    Level, NodeId, PhaseName, Recorded, Timestamp, Version, WorkflowId,
+    Level, NodeId, Pins, Recorded, Timestamp, Version, WorkflowId,
 };
 
 /// Version of the payloads that this program writes.
@@ -105,7 +105,7 @@ payloads! {
         input: Json,
         context: Json,
         deadline: Timestamp,
-        phases: BTreeMap<PhaseName, Digest>,
+        phases: Pins,
         by: Option<IdentityName>,
     }
     "rerun_begun" RerunBegun of execution { of: ExecutionId }
@@ -128,7 +128,7 @@ payloads! {
     "execution_migrated" ExecutionMigrated of execution {
         from: Version,
         version: Version,
-        phases: BTreeMap<PhaseName, Digest>,
+        phases: Pins,
         by: Option<String>,
     }
     "fan_out_expanded" FanOutExpanded of node { items: Vec<Json> }

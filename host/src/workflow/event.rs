@@ -13,6 +13,9 @@ use super::{
 /// A JSON document that is shared rather than copied.
 pub type Json = Arc<Value>;
 
+/// The component that each phase name means. What was started on the same phases shares them.
+pub type Pins = Arc<BTreeMap<PhaseName, Digest>>;
+
 /// An event with its place in the journal.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Recorded {
@@ -44,7 +47,7 @@ pub enum Event {
         /// When the execution times out.
         deadline: Timestamp,
         /// The component that each phase name means to this execution.
-        phases: BTreeMap<PhaseName, Digest>,
+        phases: Pins,
         /// Who started it, also as a rerun; none when their host knew nobody by name.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         by: Option<IdentityName>,
@@ -100,7 +103,7 @@ pub enum Event {
         from: Version,
         version: Version,
         /// The component that each phase name means from here on.
-        phases: BTreeMap<PhaseName, Digest>,
+        phases: Pins,
         #[serde(default, skip_serializing_if = "Option::is_none")]
         by: Option<String>,
     },

@@ -28,8 +28,8 @@ use std::{
 };
 
 use super::{
-    CheckpointId, Definition, Digest, ExecutionId, ExecutionStatus, Failure, IdentityName, Json,
-    NodeId, NodeIndex, NodeScope, PhaseName, Scope, Timestamp, Version,
+    CheckpointId, Definition, ExecutionId, ExecutionStatus, Failure, IdentityName, Json, NodeId,
+    NodeIndex, NodeScope, Pins, Scope, Timestamp, Version,
 };
 use tally::Tally;
 
@@ -53,6 +53,7 @@ pub struct Execution {
     is_paused: bool,
     nodes: Vec<NodeState>,
     tally: Tally,
+    /// Beside the deadline, which most have nothing but.
     timers: BTreeSet<(Timestamp, Timer)>,
     checkpoints: BTreeMap<CheckpointId, NodeIndex>,
     /// What to begin when there is room, and perhaps what has been begun already.
@@ -78,7 +79,7 @@ pub struct Origin {
     /// When the execution times out.
     pub deadline: Timestamp,
     /// The component that each phase name means.
-    pub phases: BTreeMap<PhaseName, Digest>,
+    pub phases: Pins,
     /// When it was created.
     pub at: Timestamp,
     /// Who started it, if anybody knows.
@@ -196,9 +197,13 @@ impl Execution {
 
     /// What fires next. While it is paused, retries wait with everything else that would begin.
     fn next_timer(&self) -> Option<(Timestamp, Timer)> {
+        if self.is_over() {
+            return None;
+        }
         let is_held = |timer: &Timer| self.is_paused && matches!(timer, Timer::Retry(..));
-        let mut timers = self.timers.iter();
-        timers.find(|(_, timer)| !is_held(timer)).copied()
+        let next = self.timers.iter().find(|(_, timer)| !is_held(timer));
+        let deadline = (self.origin.deadline, Timer::Deadline);
+        Some(next.map_or(deadline, |next| deadline.min(*next)))
     }
 
     /// The nodes, in the order of the definition.

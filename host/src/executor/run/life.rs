@@ -18,12 +18,12 @@ use super::{BACKOFF, Begin, Beside, Durable, Held, LINGER, Life, Run, STAY, Wake
 use crate::{
     executor::{Shared, command::CommandError, fold, inbox::Inbox, report_flaw},
     store::StoreError,
-    workflow::{Execution, ExecutionId, Input, Step},
+    workflow::{Execution, ExecutionId, Input},
 };
 
 /// What there is to go on with.
 enum Loaded {
-    Here(Box<Run>, Step),
+    Here(Box<Run>),
     /// Another host has it.
     Elsewhere,
     Missing,
@@ -54,7 +54,7 @@ impl Run {
         wakes: &mut mpsc::Receiver<Box<Wake>>,
         begin: Begin,
     ) {
-        let mut start = match begin {
+        let mut started = match begin {
             Begin::New {
                 execution,
                 step,
@@ -71,17 +71,18 @@ impl Run {
                     blobs,
                     ..Beside::default()
                 };
-                Some((run, *step, beside))
+                run.take(*step, beside);
+                Some(run)
             }
             Begin::Load => None,
         };
         let mut pause = BACKOFF.0;
         loop {
-            let (mut run, step, beside) = match start.take() {
-                Some(start) => start,
+            let mut run = match started.take() {
+                Some(run) => run,
                 // Rarer than the rest, and larger.
                 None => match Box::pin(Self::load(shared, id, sender)).await {
-                    Ok(Loaded::Here(run, step)) => (run, step, Beside::default()),
+                    Ok(Loaded::Here(run)) => run,
                     // Nobody can ask here any more.
                     Ok(Loaded::Elsewhere) => {
                         wakes.close();
@@ -103,7 +104,7 @@ impl Run {
                     }
                 },
             };
-            let life = run.live(wakes, step, beside).await;
+            let life = run.live(wakes).await;
             match life {
                 Life::Left if run.let_go().await => return,
                 Life::Left => {}
@@ -242,7 +243,8 @@ impl Run {
         };
         let step = step.map_err(|flaw| corrupt(&flaw))?;
         debug!(execution.id = %id, version, "loaded");
-        Ok(Loaded::Here(Box::new(run), step))
+        run.take(step, Beside::default());
+        Ok(Loaded::Here(Box::new(run)))
     }
 
     /// Sees to it that this host owns what it is going to run. What only waits is

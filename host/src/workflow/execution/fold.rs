@@ -16,7 +16,7 @@ use std::{
     sync::Arc,
 };
 
-use super::{End, Ending, Execution, NodeState, Origin, Tally, Timer};
+use super::{End, Ending, Execution, NodeState, Origin, Tally};
 use crate::workflow::{
     Definition, Event, ExecutionId, NodeId, NodeIndex, Recorded, Timestamp, Version,
 };
@@ -110,7 +110,7 @@ impl Execution {
             is_paused: false,
             tally: Tally::of(&nodes),
             nodes,
-            timers: BTreeSet::from([(*deadline, Timer::Deadline)]),
+            timers: BTreeSet::new(),
             checkpoints: BTreeMap::new(),
             agenda: VecDeque::new(),
             consequences: VecDeque::new(),

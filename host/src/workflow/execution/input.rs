@@ -1,13 +1,13 @@
 //! What goes in and out of an execution: inputs, actions, steps, refusals.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use super::IllegalTransition;
 use crate::workflow::{
-    ArtifactRef, CheckpointId, DEPTH_MAX, Decider, Decision, Denial, Digest, ExecutionStatus,
-    Failure, ITEMS_MAX, Json, Level, NodeIndex, PhaseName, Recorded, Version, Violation,
+    ArtifactRef, CheckpointId, DEPTH_MAX, Decider, Decision, Denial, ExecutionStatus, Failure,
+    ITEMS_MAX, Json, Level, NodeIndex, Pins, Recorded, Version, Violation,
 };
 
 /// Everything that can happen to an execution from outside.
@@ -98,7 +98,7 @@ pub enum Command {
         /// Which one.
         version: Version,
         /// The component that each phase name is to mean.
-        phases: BTreeMap<PhaseName, Digest>,
+        phases: Pins,
         /// Who.
         by: Option<String>,
     },

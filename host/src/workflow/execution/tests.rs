@@ -19,12 +19,14 @@ mod simulator;
 mod story;
 mod world;
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::sync::Arc;
 
 use serde_json::{Value, json};
 
 use super::{Execution, NodeState};
-use crate::workflow::{Definition, Event, ExecutionId, ExecutionStatus, Json, Timestamp, Version};
+use crate::workflow::{
+    Definition, Event, ExecutionId, ExecutionStatus, Json, Pins, Timestamp, Version,
+};
 
 /// When every simulated execution is created.
 const START: Timestamp = Timestamp(1_000_000);
@@ -44,7 +46,7 @@ fn created(definition: &Definition) -> Event {
         input: json_of(json!({})),
         context: json_of(json!({})),
         deadline: START.after(definition.timeout),
-        phases: BTreeMap::new(),
+        phases: Pins::default(),
         by: None,
     }
 }

@@ -16,7 +16,7 @@ pub fn every_event() -> Vec<(Event, Option<&'static str>, Option<u32>, &'static 
                 input: document(json!({"z": 1, "a": [1.5, null, "ü\0"]})),
                 context: document(json!({})),
                 deadline: Timestamp(1_372_644_000_000),
-                phases: [("csv-parse".parse().unwrap(), digest)].into(),
+                phases: Arc::new([("csv-parse".parse().unwrap(), digest)].into()),
                 by: Some("ann".parse().unwrap()),
             },
             None,
@@ -101,7 +101,7 @@ pub fn every_event() -> Vec<(Event, Option<&'static str>, Option<u32>, &'static 
             Event::ExecutionMigrated {
                 from: Version(3),
                 version: Version(5),
-                phases: [("delay".parse().unwrap(), digest)].into(),
+                phases: Arc::new([("delay".parse().unwrap(), digest)].into()),
                 by: Some("ops".into()),
             },
             None,

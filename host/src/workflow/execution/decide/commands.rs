@@ -1,12 +1,12 @@
 //! What people want of an execution: that it ends, stops for a while, goes on, perhaps by another
 //! version, or how they decide. And giving it up.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::time::Duration;
 
 use super::{Execution, check_depth};
 use crate::workflow::{
-    CheckpointId, Decider, Decision, Digest, Event, ExecutionStatus, Failure, FailureKind,
-    ITEMS_MAX, Migration, NodeIndex, PhaseName, Timestamp, Version,
+    CheckpointId, Decider, Decision, Event, ExecutionStatus, Failure, FailureKind, ITEMS_MAX,
+    Migration, NodeIndex, Pins, Timestamp, Version,
     execution::{Command, Refusal, Stage, Step},
 };
 
@@ -136,7 +136,7 @@ impl Execution {
     fn migrate_to(
         &mut self,
         version: Version,
-        phases: BTreeMap<PhaseName, Digest>,
+        phases: Pins,
         by: Option<String>,
         now: Timestamp,
         step: &mut Step,

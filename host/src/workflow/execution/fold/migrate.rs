@@ -3,11 +3,11 @@
 //! **Invariant:** what is refused here was impossible in every journal ever written. Whether a
 //! migration is a good one is decided once, before its event: see [`super::super::Migration`].
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::sync::Arc;
 
 use super::Execution;
 use crate::workflow::{
-    Definition, Digest, Node, PhaseName, Position, Version,
+    Definition, Node, Pins, Position, Version,
     execution::{NodeState, SlotState, Stage, Tally, Timer},
 };
 
@@ -21,7 +21,7 @@ impl Execution {
         &mut self,
         from: Version,
         version: Version,
-        phases: &BTreeMap<PhaseName, Digest>,
+        phases: &Pins,
     ) -> Result<(), String> {
         if from != self.origin.version || version <= from {
             return Err(format!(
@@ -66,7 +66,6 @@ impl Execution {
     fn derive(&mut self) {
         self.tally = Tally::of(&self.nodes);
         self.timers.clear();
-        self.timers.insert((self.origin.deadline, Timer::Deadline));
         self.checkpoints.clear();
         self.agenda.clear();
         self.consequences.clear();

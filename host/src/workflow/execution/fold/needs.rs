@@ -4,7 +4,7 @@
 use super::Execution;
 use crate::workflow::{
     Join, NodeId, NodeIndex, OnFailure, Position, Timestamp,
-    execution::{Consequence, Ending, Stage, Tally, Task, Timer},
+    execution::{Consequence, Ending, Stage, Tally, Task},
 };
 
 impl Execution {
@@ -16,7 +16,6 @@ impl Execution {
         }
         self.end = None;
         self.origin.deadline = deadline;
-        self.timers.insert((deadline, Timer::Deadline));
         for node in &mut self.nodes {
             if !matches!(node.stage, Stage::Completed { .. }) {
                 node.reset();

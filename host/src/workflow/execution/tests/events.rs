@@ -16,7 +16,7 @@ use super::{
 };
 use crate::workflow::{
     CheckpointId, Command, Decision, Definition, Event, Execution, Failure, FailureKind, Input,
-    Level, NodeId, NodeIndex, Prepared, Recorded, Timestamp, Version,
+    Level, NodeId, NodeIndex, Pins, Prepared, Recorded, Timestamp, Version,
 };
 
 /// An event to be: the numbers are made to fit the execution now and then.
@@ -165,7 +165,7 @@ impl Wild {
             22 => Event::ExecutionMigrated {
                 from: execution.origin.version,
                 version: Version(execution.origin.version.0 + u32::from(self.is_next)),
-                phases: BTreeMap::new(),
+                phases: Pins::default(),
                 by: None,
             },
             _ if self.is_next => Event::CheckpointExpired { node, checkpoint },
@@ -251,7 +251,7 @@ impl Wild {
             }),
             19..=22 => Input::Command(Command::Migrate {
                 version: Version(execution.origin.version.0 + u32::from(self.is_next)),
-                phases: BTreeMap::new(),
+                phases: Pins::default(),
                 by: None,
             }),
             _ => Input::Command(Command::Resolve {

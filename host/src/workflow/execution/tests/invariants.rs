@@ -36,8 +36,6 @@ pub(super) fn check_derived(execution: &Execution, now: Option<Timestamp>) {
     if execution.is_over() {
         assert_eq!(execution.tally.active_nodes, 0, "active when over");
         timers.clear();
-    } else {
-        timers.insert((execution.origin.deadline, Timer::Deadline));
     }
     // A live execution has fired the retries that are due and keeps them on its agenda.
     let is_fired = |(at, timer): &(Timestamp, Timer)| {

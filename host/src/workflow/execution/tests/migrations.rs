@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::{define, invariants::check_derived, json_of, story::Story};
 use crate::workflow::{
     Action, Command, Decision, Event, ExecutionStatus, FailureKind, Input, Migration, NodeId,
-    NodeIndex, NodeStatus, Prepared, Refusal, Version, versions_of,
+    NodeIndex, NodeStatus, Pins, Prepared, Refusal, Version, versions_of,
 };
 
 fn run(node: u32, attempt: u32) -> Action {
@@ -111,7 +111,7 @@ fn the_same_version_again_changes_nothing_and_there_is_no_way_back() {
     assert_eq!(story.refused(late), Refusal::OverToMigrate(over));
     let unknown = Input::Command(Command::Migrate {
         version: Version(9),
-        phases: [].into(),
+        phases: Pins::default(),
         by: None,
     });
     assert_eq!(parked().refused(unknown), Refusal::Unknown(Version(9)));

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::workflow::{
     Action, CheckpointId, Command, Definition, Event, Execution, ExecutionStatus, Input, Level,
-    NodeIndex, Recorded, Refusal, Stage, Step, Timestamp, Version,
+    NodeIndex, Pins, Recorded, Refusal, Stage, Step, Timestamp, Version,
 };
 
 /// More steps than any execution of these tests takes.
@@ -162,7 +162,7 @@ impl Simulator {
         self.learn(version, definition);
         let command = Command::Migrate {
             version,
-            phases: BTreeMap::new(),
+            phases: Pins::default(),
             by: None,
         };
         let step = self.execution.handle(Input::Command(command), self.now)?;

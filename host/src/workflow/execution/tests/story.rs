@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::{START, created, define, execution_id, json_of};
 use crate::workflow::{
     Action, CheckpointId, Command, Decision, Definition, Event, Execution, ExecutionStatus,
-    Failure, FailureKind, Input, NodeIndex, Recorded, Refusal, Step, Timestamp, Version,
+    Failure, FailureKind, Input, NodeIndex, Pins, Recorded, Refusal, Step, Timestamp, Version,
 };
 
 /// An execution whose journal is kept.
@@ -148,7 +148,7 @@ impl Story {
         self.later.insert(version, definition);
         Input::Command(Command::Migrate {
             version,
-            phases: BTreeMap::new(),
+            phases: Pins::default(),
             by: None,
         })
     }

@@ -241,6 +241,9 @@ fn config(cache: Option<Cache>) -> Config {
         .epoch_interruption(true)
         // Only debuggers and native profilers read these tables; traps do without.
         .native_unwind_info(false)
+        // They lead from code to offsets in a component, which tell nobody anything: components are
+        // stripped. Traps are told without them, and functions by their names.
+        .generate_address_map(false)
         .memory_reservation(MEMORY_BYTES_MAX)
         .cache(cache)
         .allocation_strategy(pool());

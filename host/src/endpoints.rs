@@ -19,7 +19,8 @@ mod manifest;
 mod routes;
 
 use std::{
-    path::PathBuf,
+    fs,
+    path::{Path, PathBuf},
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -32,6 +33,7 @@ use wasmtime_wasi_http::{WasiBody, handler::ProxyHandler};
 use crate::{
     contract::Engine,
     wasm::{ENDPOINT_CALLS_MAX, ENDPOINT_INSTANCES_MAX, Wasm},
+    workflow::Digest,
 };
 use grants::Grants;
 use handler::Handler;
@@ -157,13 +159,12 @@ impl Endpoints {
         })?;
         let mut endpoints = std::collections::BTreeMap::new();
         for (name, source) in manifest.components {
-            let component = Component::from_file(wasm.engine(), &source.path).map_err(|error| {
-                EndpointsError::Load {
+            let component =
+                component(wasm, &source.path).map_err(|error| EndpointsError::Load {
                     component: name.clone(),
                     path: source.path.clone(),
                     error,
-                }
-            })?;
+                })?;
             let pre =
                 instance::link(&linker, &component).map_err(|error| EndpointsError::Link {
                     component: name.clone(),
@@ -207,6 +208,11 @@ impl Endpoints {
     pub fn stop(&self) {
         self.stop.send_replace(true);
     }
+}
+
+fn component(wasm: &Wasm, path: &Path) -> wasmtime::Result<Component> {
+    let bytes = fs::read(path)?;
+    wasm.compiler().component(Digest::of(&bytes), &bytes)
 }
 
 impl Endpoint {

@@ -6,7 +6,7 @@
 //!
 //! **Invariant:** `workflow` does no I/O; the same events give the same execution.
 //! **Invariant:** `events` tells nobody what `store` has not committed.
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
 pub mod cli;
 

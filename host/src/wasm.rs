@@ -6,6 +6,8 @@
 //! **Invariant:** no guest runs for longer than a [`TICK`] without giving its thread back,
 //! as long as whoever polls it holds a [`Ticking`].
 
+mod compiler;
+
 use std::{
     env,
     path::{Path, PathBuf},
@@ -17,7 +19,9 @@ use std::{
     time::Duration,
 };
 
-use wasmtime::{Cache, CacheConfig, Config, Enabled, Engine, PoolingAllocationConfig, Store};
+use wasmtime::{Config, Enabled, Engine, PoolingAllocationConfig, Store};
+
+pub use compiler::Compiler;
 
 /// Attempts of phases at once. A phase that waits holds its place, so this is far more
 /// than there are processors; one that waits costs about 150 KB.
@@ -87,6 +91,7 @@ const WARM_SLOTS_MAX: u32 = 64;
 /// The engine, and the thread that makes its guests give way to one another.
 pub struct Wasm {
     engine: Engine,
+    compiler: Compiler,
     ticker: Arc<Ticker>,
     thread: Thread,
 }
@@ -113,10 +118,9 @@ pub enum WasmError {
 }
 
 impl Wasm {
-    /// An engine that keeps compiled components in `cache_folder`. Any number of hosts may
-    /// share the folder. When it cannot be written, components are compiled at every start.
+    /// An engine that keeps compiled components in `cache_folder`.
     pub fn new(cache_folder: &Path) -> Result<Self, WasmError> {
-        let engine = Engine::new(&config(cache(cache_folder))).map_err(WasmError::Engine)?;
+        let engine = Engine::new(&config()).map_err(WasmError::Engine)?;
         let ticker = Arc::new(Ticker {
             running: AtomicUsize::new(0),
             parked: AtomicBool::new(false),
@@ -132,13 +136,19 @@ impl Wasm {
             .thread()
             .clone();
         Ok(Self {
+            compiler: Compiler::new(engine.clone(), cache_folder),
             engine,
             ticker,
             thread,
         })
     }
 
-    /// The engine, to compile and link with.
+    /// What makes components ready to run.
+    pub fn compiler(&self) -> &Compiler {
+        &self.compiler
+    }
+
+    /// The engine, to link with.
     pub fn engine(&self) -> &Engine {
         &self.engine
     }
@@ -219,22 +229,7 @@ pub fn cache_folder(fallback: &Path) -> PathBuf {
         .map_or_else(|| fallback.to_owned(), |cache| cache.join("phasewright"))
 }
 
-fn cache(folder: &Path) -> Option<Cache> {
-    let opened = std::path::absolute(folder)
-        .map_err(wasmtime::Error::from)
-        .and_then(|folder| {
-            let mut config = CacheConfig::new();
-            config.with_directory(folder);
-            Cache::new(config)
-        });
-    opened
-        .inspect_err(|error| {
-            tracing::warn!(folder = %folder.display(), "no cache of compiled components: {error:#}");
-        })
-        .ok()
-}
-
-fn config(cache: Option<Cache>) -> Config {
+fn config() -> Config {
     let mut config = Config::new();
     config
         .wasm_component_model_async(true)
@@ -245,7 +240,6 @@ fn config(cache: Option<Cache>) -> Config {
         // stripped. Traps are told without them, and functions by their names.
         .generate_address_map(false)
         .memory_reservation(MEMORY_BYTES_MAX)
-        .cache(cache)
         .allocation_strategy(pool());
     config
 }
@@ -293,11 +287,5 @@ mod tests {
             assert!(!wasm.ticker.parked.load(SeqCst));
             drop(ticking);
         }
-    }
-
-    #[test]
-    fn a_folder_that_cannot_be_made_is_no_reason_not_to_start() {
-        let file = tempfile::NamedTempFile::new().unwrap();
-        assert!(Wasm::new(&file.path().join("cache")).is_ok());
     }
 }

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use serde_json::Value;
 use tokio::task::spawn_blocking;
-use wasmtime::component::{Component, InstancePre, Linker};
+use wasmtime::component::{InstancePre, Linker};
 
 use super::{
     Artifact, AttemptHost, PhaseInfo,
@@ -143,15 +143,16 @@ pub(super) async fn compile(
     linker: &Linker<Guest>,
     read: impl FnOnce() -> Result<Bytes, String> + Send + 'static,
 ) -> Result<(Digest, InstancePre<Guest>), String> {
-    let (engine, linker) = (wasm.engine().clone(), linker.clone());
+    let (compiler, linker) = (wasm.compiler().clone(), linker.clone());
     let work = move || {
         let bytes = read()?;
-        let component = Component::from_binary(&engine, &bytes)
+        let digest = Digest::of(&bytes);
+        let component = (compiler.component(digest, &bytes))
             .map_err(|error| format!("is no component: {error:#}"))?;
         let ready = linker
             .instantiate_pre(&component)
             .map_err(|error| format!("{error:#}"))?;
-        Ok((Digest::of(&bytes), ready))
+        Ok((digest, ready))
     };
     spawn_blocking(work)
         .await

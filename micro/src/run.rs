@@ -1,13 +1,10 @@
 //! An execution from its start to its end, as the executor drives it, without phase or disk.
 
-use std::{
-    collections::{BTreeMap, VecDeque},
-    sync::Arc,
-};
+use std::{collections::VecDeque, sync::Arc};
 
 use phasewright::workflow::{
     Action, Definition, Event, Execution, ExecutionId, ExecutionStatus, IllegalTransition, Input,
-    Json, Prepared, Recorded, Timestamp, Version,
+    Json, Pins, Prepared, Recorded, Timestamp, Version,
 };
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -38,7 +35,7 @@ impl Run {
             input: Arc::new(json!({"n": 1, "items": items})),
             context: Arc::new(json!({})),
             deadline: NOW.after(definition.timeout),
-            phases: BTreeMap::new(),
+            phases: Pins::default(),
             by: None,
         };
         Self {

@@ -16,14 +16,16 @@ use anyhow::{Context, Result, anyhow};
 use phasewright::{
     endpoints::{Failure, Manifest, Routes},
     http::{Connections, Limits, Server, Site},
+    wasm::Compiler,
+    workflow::Digest,
 };
 use tokio::{
     runtime::{Builder, Runtime},
     time::{Sleep, sleep},
 };
 use wasmtime::{
-    Cache, CacheConfig, Config, Engine, Store, StoreContextMut,
-    component::{Accessor, Component, GuestTaskId, HasSelf, Linker, ResourceTable},
+    Config, Engine, Store, StoreContextMut,
+    component::{Accessor, GuestTaskId, HasSelf, Linker, ResourceTable},
 };
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{
@@ -153,7 +155,7 @@ fn prepared(endpoint: &Path, link: &Path) -> Result<ServicePre<State>> {
 }
 
 fn linked(bytes: &[u8]) -> wasmtime::Result<ServicePre<State>> {
-    let component = Component::new(engine(), bytes)?;
+    let component = compiler().component(Digest::of(bytes), bytes)?;
     let pre = linker()?.instantiate_pre(&component)?;
     ServicePre::new(pre)
 }
@@ -161,13 +163,17 @@ fn linked(bytes: &[u8]) -> wasmtime::Result<ServicePre<State>> {
 fn engine() -> &'static Engine {
     static ENGINE: OnceLock<Engine> = OnceLock::new();
     ENGINE.get_or_init(|| {
-        let folder = env::temp_dir().join("phasewright-composed");
-        let mut cache = CacheConfig::new();
-        cache.with_directory(folder);
         let mut config = Config::new();
         config.wasm_component_model_async(true);
-        config.cache(Some(Cache::new(cache).expect("a folder for the cache")));
         Engine::new(&config).expect("an engine")
+    })
+}
+
+fn compiler() -> &'static Compiler {
+    static COMPILER: OnceLock<Compiler> = OnceLock::new();
+    COMPILER.get_or_init(|| {
+        let folder = env::temp_dir().join("phasewright-composed");
+        Compiler::new(engine().clone(), &folder)
     })
 }
 

@@ -36,7 +36,7 @@ impl Compiler {
     /// With a cache in this folder, which any number of hosts may share. Whoever can write there can
     /// have a host run anything, so it is made for this user alone. Without one, components are
     /// compiled at every start.
-    pub(super) fn new(engine: Engine, cache: &Path) -> Self {
+    pub fn new(engine: Engine, cache: &Path) -> Self {
         let mut hasher = DefaultHasher::new();
         engine.precompile_compatibility_hash().hash(&mut hasher);
         let folder = cache.join(format!("{:016x}", hasher.finish()));

@@ -19,6 +19,7 @@ mod hosting;
 mod inbox;
 mod lease;
 mod mail;
+mod places;
 mod progress;
 mod run;
 
@@ -35,7 +36,7 @@ use std::{
 
 use bytes::Bytes;
 use tokio::{
-    sync::{Notify, mpsc, oneshot, watch},
+    sync::{Notify, oneshot, watch},
     task::JoinHandle,
     time::{sleep, timeout},
 };
@@ -53,8 +54,9 @@ use count::Count;
 use finished::Finished;
 use lease::Lease;
 use mail::Mail;
+use places::Places;
 use progress::Untold;
-use run::{Begin, Run, Wake};
+use run::{Begin, Run, Wake, Wakes};
 
 /// Executions in memory at a time. What is started beyond that stays in the store until
 /// there is room; those that wait for a person or for long are not in memory.
@@ -115,7 +117,8 @@ pub(crate) struct Shared {
     clock: Arc<dyn Clock>,
     definitions: Arc<dyn Definitions>,
     events: Events,
-    runs: Mutex<HashMap<ExecutionId, mpsc::Sender<Box<Wake>>>>,
+    runs: Mutex<HashMap<ExecutionId, Wakes>>,
+    places: Arc<Places>,
     /// Attempts that run.
     running: Count,
     /// Executions with events that are not queued for the disk yet.
@@ -168,6 +171,7 @@ impl Executor {
             crashes_max: hosting.crashes_max,
             keep: hosting.keep,
             hold: hosting.hold,
+            places: Places::new(runner.attempts_max()),
             store,
             writer,
             runner,
@@ -285,6 +289,7 @@ impl Executor {
     /// committed, and what is unfinished is left to other hosts or to the next process.
     pub async fn stop(&self, grace: Duration) {
         self.shared.stop.send_replace(true);
+        self.shared.places.close();
         if timeout(grace, self.shared.running.none()).await.is_err() {
             let attempts = self.shared.running.now();
             warn!(
@@ -336,17 +341,17 @@ impl Executor {
 /// The sender goes before the wait: a message that is sent in the moment when the receiver is dropped
 /// stays in the channel, and the reply in it, for as long as there is a sender.
 async fn answered<T>(
-    run: mpsc::Sender<Box<Wake>>,
+    run: Wakes,
     wake: Wake,
     answer: oneshot::Receiver<T>,
 ) -> Option<T> {
-    run.send(Box::new(wake)).await.ok()?;
+    run.send_async(Box::new(wake)).await.ok()?;
     drop(run);
     answer.await.ok()
 }
 
 impl Shared {
-    fn find(&self, id: ExecutionId) -> Option<mpsc::Sender<Box<Wake>>> {
+    fn find(&self, id: ExecutionId) -> Option<Wakes> {
         self.runs
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
@@ -360,7 +365,7 @@ impl Shared {
         self: &Arc<Self>,
         id: ExecutionId,
         begin: Begin,
-    ) -> Result<mpsc::Sender<Box<Wake>>, Begin> {
+    ) -> Result<Wakes, Begin> {
         let mut runs = self.runs.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(run) = runs.get(&id) {
             return Ok(run.clone());
@@ -368,7 +373,7 @@ impl Shared {
         if runs.len() >= EXECUTIONS_MAX {
             return Err(begin);
         }
-        let (sender, wakes) = mpsc::channel(WAKES_MAX);
+        let (sender, wakes) = flume::bounded(WAKES_MAX);
         runs.insert(id, sender.clone());
         drop(runs);
         // Kilobytes, which move several times on their way into a task; a pointer is quicker.

@@ -44,6 +44,9 @@ pub trait PhaseRunner: Send + Sync + 'static {
     /// The phases that there are now, by name.
     fn catalog(&self) -> Arc<BTreeMap<PhaseName, PhaseInfo>>;
 
+    /// Calls that there is room for at a time. More would wait inside.
+    fn attempts_max(&self) -> usize;
+
     /// Calls a phase once. Dropping the future ends the call at once.
     async fn run(&self, attempt: Attempt, host: Arc<dyn AttemptHost>) -> Result<Produced, Failure>;
 

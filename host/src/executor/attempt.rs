@@ -13,18 +13,21 @@ use std::{
 use async_trait::async_trait;
 use futures::FutureExt;
 use tokio::{
-    sync::{Notify, mpsc, oneshot, watch},
+    sync::{Notify, oneshot},
     time::timeout,
 };
 
 use super::{
     Bindings, Shared, evaluate,
-    run::{Durable, Wake},
+    run::{Commits, Wake, Wakes},
 };
 use crate::{
     plugin::{Artifact, Attempt, AttemptHost, Produced},
     store::HostId,
-    workflow::{ArtifactRef, Definition, Failure, FailureKind, Input, Json, Level, NodeIndex},
+    workflow::{
+        ArtifactRef, Definition, Digest, ExecutionId, Failure, FailureKind, Input, Json, Level,
+        NodeIndex,
+    },
 };
 
 /// Log lines and progress of a running attempt reach the journal this often at
@@ -34,18 +37,24 @@ const REPORT_INTERVAL: Duration = Duration::from_millis(250);
 /// Why an attempt gets nothing any more.
 const GONE: &str = "the execution has left this host";
 
-/// What an attempt needs, taken from the execution when it starts.
+/// What an attempt needs, taken from the execution when it starts. Thousands may wait for a place,
+/// so what its definition says is left there.
 pub(super) struct Job {
     pub(super) shared: Arc<Shared>,
     pub(super) definition: Arc<Definition>,
+    pub(super) execution: ExecutionId,
     pub(super) node: NodeIndex,
+    pub(super) item: Option<u32>,
+    pub(super) number: u32,
+    /// The component that the execution pinned.
+    pub(super) digest: Digest,
+    pub(super) idempotency_key: String,
     pub(super) bindings: Bindings,
     /// The input that a reviewer said it is to run with.
     pub(super) approved: Option<Json>,
-    /// All but the input, which is rendered here.
-    pub(super) attempt: Attempt,
-    pub(super) wakes: mpsc::Sender<Box<Wake>>,
-    pub(super) durable: watch::Receiver<Durable>,
+    pub(super) review_notes: Option<String>,
+    pub(super) wakes: Wakes,
+    pub(super) commits: Arc<Commits>,
     /// Of the execution when the attempt started, its start included: what it depends on.
     pub(super) version: u64,
     /// The life of this host in which it started.
@@ -56,7 +65,7 @@ impl Job {
     /// Runs the attempt and tells the actor how it ended.
     pub(super) async fn run(self: Box<Self>) {
         let running = self.shared.running.one();
-        let (node, item, number) = (self.node, self.attempt.item, self.attempt.number);
+        let (node, item, number) = (self.node, self.item, self.number);
         let wakes = self.wakes.clone();
         let report = Arc::new(Report {
             node,
@@ -66,7 +75,7 @@ impl Job {
             had_effects: AtomicBool::new(false),
             wakes: self.wakes.clone(),
             shared: self.shared.clone(),
-            durable: self.durable.clone(),
+            commits: self.commits.clone(),
             version: self.version,
             host: self.host,
         });
@@ -80,7 +89,7 @@ impl Job {
         let logs = report.take_logs();
         // The actor is gone only when nobody is interested any more.
         let _ = wakes
-            .send(Box::new(Wake::Attempted {
+            .send_async(Box::new(Wake::Attempted {
                 node,
                 item,
                 attempt: number,
@@ -92,17 +101,33 @@ impl Job {
             .await;
     }
 
-    async fn call(mut self: Box<Self>, report: Arc<Report>) -> Result<Produced, Failure> {
-        self.attempt.input = if let Some(input) = self.approved.take() {
-            input
-        } else {
-            let node = self.definition.node(self.node);
-            evaluate::input(node, &self.bindings, &*self.shared.runner).await?
-        };
-        let Self {
-            shared, attempt, ..
-        } = *self;
+    async fn call(self: Box<Self>, report: Arc<Report>) -> Result<Produced, Failure> {
+        let shared = self.shared.clone();
+        let attempt = self.attempt().await?;
         shared.runner.run(attempt, report).await
+    }
+
+    /// What the phase is called with.
+    async fn attempt(self: Box<Self>) -> Result<Attempt, Failure> {
+        let node = self.definition.node(self.node);
+        let input = match self.approved {
+            Some(input) => input,
+            None => evaluate::input(node, &self.bindings, &*self.shared.runner).await?,
+        };
+        Ok(Attempt {
+            digest: self.digest,
+            phase: node.phase.clone(),
+            execution: self.execution,
+            workflow: self.definition.id.clone(),
+            node: node.id.clone(),
+            item: self.item,
+            number: self.number,
+            idempotency_key: self.idempotency_key,
+            config: node.config.clone(),
+            input,
+            review_notes: self.review_notes,
+            timeout: node.timeout,
+        })
     }
 }
 
@@ -114,9 +139,9 @@ struct Report {
     /// There is something pending.
     said: Notify,
     had_effects: AtomicBool,
-    wakes: mpsc::Sender<Box<Wake>>,
+    wakes: Wakes,
     shared: Arc<Shared>,
-    durable: watch::Receiver<Durable>,
+    commits: Arc<Commits>,
     version: u64,
     host: HostId,
 }
@@ -163,7 +188,7 @@ impl Report {
             });
         }
         if !inputs.is_empty() {
-            let _ = self.wakes.send(Box::new(Wake::Reported(inputs))).await;
+            let _ = self.wakes.send_async(Box::new(Wake::Reported(inputs))).await;
         }
     }
 
@@ -192,7 +217,7 @@ impl Report {
 
     /// The bytes of an artifact, as soon as it is durable.
     async fn read(&self, reference: ArtifactRef, version: u64) -> Result<Artifact, String> {
-        settled(self.durable.clone(), version).await?;
+        self.commits.settled(version).await;
         match self.shared.store.blob(reference.digest).await {
             Ok(Some(data)) => Ok(Artifact { reference, data }),
             Ok(None) => Err(format!("the bytes of {} are gone", reference.name)),
@@ -218,17 +243,17 @@ impl AttemptHost for Report {
             name: name.to_owned(),
             reply,
         };
-        self.wakes.send(Box::new(wake)).await.map_err(|_| GONE)?;
+        self.wakes.send_async(Box::new(wake)).await.map_err(|_| GONE)?;
         let (reference, version) = answer.await.map_err(|_| GONE)??;
         self.read(reference, version).await
     }
 
     async fn effect(&self) -> Result<(), String> {
         self.had_effects.store(true, Relaxed);
-        if self.durable.borrow().version < self.version {
-            let _ = self.wakes.send(Box::new(Wake::Awaited)).await;
+        if self.commits.now().version < self.version {
+            let _ = self.wakes.send_async(Box::new(Wake::Awaited)).await;
         }
-        may_have_effects(self.durable.clone(), self.version).await?;
+        may_have_effects(&self.commits, self.version).await?;
         // What this host owns is its own only as long as it has its lease; and in another
         // life, nothing is.
         self.shared.lease.held().await;
@@ -242,20 +267,11 @@ impl AttemptHost for Report {
 
 /// Waits until a version is durable. After a failed commit nothing may have an effect any more,
 /// even if that version is durable: somebody else may have taken the execution over.
-async fn may_have_effects(durable: watch::Receiver<Durable>, version: u64) -> Result<(), String> {
-    match settled(durable, version).await?.failure {
+async fn may_have_effects(commits: &Commits, version: u64) -> Result<(), String> {
+    match commits.settled(version).await.failure {
         None => Ok(()),
         Some(_) => Err(GONE.to_owned()),
     }
-}
-
-/// Waits until a version is durable, or never will be.
-async fn settled(mut durable: watch::Receiver<Durable>, version: u64) -> Result<Durable, String> {
-    let is_settled = |durable: &Durable| durable.version >= version || durable.failure.is_some();
-    let settled = durable.wait_for(is_settled).await;
-    settled
-        .map(|durable| durable.clone())
-        .map_err(|_| GONE.to_owned())
 }
 
 #[cfg(test)]
@@ -267,31 +283,27 @@ mod tests {
 
     #[test]
     fn effects_wait_until_the_start_of_their_attempt_is_durable() {
-        let (commits, durable) = watch::channel(Durable::default());
-        let mut effect = Box::pin(may_have_effects(durable, 2));
+        let commits = Commits::default();
+        let mut effect = Box::pin(may_have_effects(&commits, 2));
         assert_eq!(effect.as_mut().now_or_never(), None);
-        commits.send_modify(|durable| durable.version = 1);
+        commits.update(|durable| durable.version = 1);
         assert_eq!(effect.as_mut().now_or_never(), None);
-        commits.send_modify(|durable| durable.version = 3);
+        commits.update(|durable| durable.version = 3);
         assert_eq!(effect.now_or_never(), Some(Ok(())));
     }
 
     #[test]
-    fn there_are_no_effects_once_a_commit_failed_or_the_execution_left() {
-        let (commits, durable) = watch::channel(Durable::default());
-        let waiting = Box::pin(may_have_effects(durable.clone(), 1));
-        let failed = Durable {
-            version: 2,
-            failure: Some(CommitFailure::Conflict),
-        };
-        commits.send_replace(failed);
+    fn there_are_no_effects_once_a_commit_failed() {
+        let commits = Commits::default();
+        let mut waiting = Box::pin(may_have_effects(&commits, 1));
+        assert_eq!(waiting.as_mut().now_or_never(), None);
+        commits.update(|durable| {
+            durable.version = 2;
+            durable.failure = Some(CommitFailure::Conflict);
+        });
         let gone = Err(GONE.to_owned());
         assert_eq!(waiting.now_or_never(), Some(gone.clone()));
-        let durable_before = may_have_effects(durable.clone(), 1);
-        assert_eq!(durable_before.now_or_never(), Some(gone.clone()));
-
-        let (commits, durable) = watch::channel(Durable::default());
-        drop(commits);
-        assert_eq!(may_have_effects(durable, 1).now_or_never(), Some(gone));
+        let durable_before = may_have_effects(&commits, 1);
+        assert_eq!(durable_before.now_or_never(), Some(gone));
     }
 }

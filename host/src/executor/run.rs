@@ -14,8 +14,7 @@ use std::{
 
 use bytes::Bytes;
 use tokio::{
-    sync::{mpsc, oneshot, watch},
-    task::AbortHandle,
+    sync::{oneshot, watch},
     time::{Instant, Sleep},
 };
 
@@ -25,6 +24,7 @@ use super::{
     count::One,
     inbox::Inbox,
     mail::Delivery,
+    places::Given,
     report_flaw,
 };
 use crate::{
@@ -39,7 +39,7 @@ use durable::{Answer, Beside};
 use held::Held;
 
 pub use durable::summary;
-pub(super) use durable::{CommitFailure, Durable};
+pub(super) use durable::{CommitFailure, Commits};
 
 /// An execution that waits longer than this is released from memory. Shorter
 /// waits are not worth a round through the store, whose poll is coarser.
@@ -95,6 +95,9 @@ pub(crate) enum Wake {
     },
 }
 
+/// The way to an actor.
+pub(super) type Wakes = flume::Sender<Box<Wake>>;
+
 /// How an actor begins.
 pub(super) enum Begin {
     New {
@@ -128,11 +131,11 @@ pub(super) struct Run {
     crashes: u32,
     execution: Execution,
     inbox: Inbox,
-    wakes: mpsc::Sender<Box<Wake>>,
-    commits: Arc<watch::Sender<Durable>>,
-    durable: watch::Receiver<Durable>,
+    wakes: Wakes,
+    commits: Arc<Commits>,
     held: Held,
-    attempts: HashMap<(NodeIndex, Option<u32>), AbortHandle>,
+    /// Attempts and preparations that are not back.
+    given: HashMap<(NodeIndex, Option<u32>), Given>,
     /// Answers that wait until this version is durable.
     answers: VecDeque<(u64, Answer)>,
     /// Somebody waits until this version is durable.
@@ -146,7 +149,7 @@ pub(super) struct Run {
 }
 
 impl Run {
-    async fn live(&mut self, wakes: &mut mpsc::Receiver<Box<Wake>>) -> Life {
+    async fn live(&mut self, wakes: &flume::Receiver<Box<Wake>>) -> Life {
         let mut stop = self.shared.stop.subscribe();
         loop {
             if let Some(failure) = self.acknowledge() {
@@ -164,9 +167,8 @@ impl Run {
             }
             self.set_timer();
             tokio::select! {
-                // Only this host's commits send, and they end with this.
-                _ = self.durable.changed() => {}
-                Some(wake) = wakes.recv() => self.wake(*wake).await,
+                _ = self.commits.settled(self.published + 1) => {}
+                Ok(wake) = wakes.recv_async() => self.wake(*wake).await,
                 () = &mut self.timer => self.input(Input::Tick),
                 _ = stop.changed() => {}
                 _ = self.life.changed() => {}
@@ -186,7 +188,7 @@ impl Run {
                 had_effects,
                 running: _running,
             } => {
-                self.attempts.remove(&(node, item));
+                self.given.remove(&(node, item));
                 self.inputs(logs);
                 let (result, blobs) = work::split(result);
                 self.input_with(
@@ -203,7 +205,7 @@ impl Run {
                 }
             }
             Wake::Prepared { node, result } => {
-                self.attempts.remove(&(node, None));
+                self.given.remove(&(node, None));
                 self.input(Input::Prepared { node, result });
             }
             Wake::Finished(result) => self.input(Input::Finished(result)),
@@ -336,7 +338,7 @@ impl Run {
     fn take(&mut self, step: Step, beside: Beside) {
         self.hold(step.events, beside);
         if self.execution.is_over() {
-            self.abort_attempts();
+            self.given.clear();
         }
         if !*self.shared.stop.borrow() {
             for action in &step.actions {
@@ -357,7 +359,7 @@ impl Run {
 
     fn is_done(&self, is_stopping: bool) -> bool {
         let is_durable = self.published == self.execution.version && self.answers.is_empty();
-        if !is_durable || !self.attempts.is_empty() {
+        if !is_durable || !self.given.is_empty() {
             return false;
         }
         if !is_stopping && self.stay_until.is_some_and(|until| Instant::now() < until) {
@@ -384,17 +386,5 @@ impl Run {
         if difference > Duration::from_millis(1) || self.timer.is_elapsed() {
             self.timer.as_mut().reset(deadline);
         }
-    }
-
-    fn abort_attempts(&mut self) {
-        for (_, attempt) in self.attempts.drain() {
-            attempt.abort();
-        }
-    }
-}
-
-impl Drop for Run {
-    fn drop(&mut self) {
-        self.abort_attempts();
     }
 }

@@ -16,7 +16,12 @@ use crate::{
 };
 
 /// Gives its input back; the phase `hold` when it is let.
-struct Echo(Semaphore);
+struct Echo {
+    let_go: Semaphore,
+    attempts_max: usize,
+    /// Executions whose phases it was called for.
+    called: Mutex<Vec<ExecutionId>>,
+}
 
 #[async_trait]
 impl PhaseRunner for Echo {
@@ -24,9 +29,14 @@ impl PhaseRunner for Echo {
         Arc::default()
     }
 
+    fn attempts_max(&self) -> usize {
+        self.attempts_max
+    }
+
     async fn run(&self, attempt: Attempt, host: Arc<dyn AttemptHost>) -> Result<Produced, Failure> {
+        self.called.lock().unwrap().push(attempt.execution);
         match attempt.phase.as_str() {
-            "hold" => self.0.acquire().await.unwrap().forget(),
+            "hold" => self.let_go.acquire().await.unwrap().forget(),
             "act" => host.effect().await.unwrap(),
             _ => {}
         }
@@ -95,6 +105,10 @@ impl World {
     }
 
     async fn holding(phases: &[&str], hold: Duration) -> Self {
+        Self::with(phases, hold, usize::MAX).await
+    }
+
+    async fn with(phases: &[&str], hold: Duration, attempts_max: usize) -> Self {
         let nodes = phases.iter().enumerate().map(|(at, phase)| {
             let needs: Vec<_> = at
                 .checked_sub(1)
@@ -107,7 +121,11 @@ impl World {
         let definition = Arc::new(Definition::read(&document).unwrap());
         let folder = tempfile::tempdir().unwrap();
         let gate = Gate::new(&folder).await;
-        let echo = Arc::new(Echo(Semaphore::new(0)));
+        let echo = Arc::new(Echo {
+            let_go: Semaphore::new(0),
+            attempts_max,
+            called: Mutex::default(),
+        });
         let executor = Executor::new(
             gate.clone(),
             Writer::start(gate.clone()),
@@ -153,8 +171,22 @@ impl World {
 
     /// Starts one, to be waited for.
     fn start(&self, over: Option<oneshot::Sender<Arc<Execution>>>) -> JoinHandle<Started> {
-        let (executor, new) = (self.executor.clone(), self.new_execution(1));
+        self.start_as(1, over)
+    }
+
+    fn start_as(
+        &self,
+        number: u128,
+        over: Option<oneshot::Sender<Arc<Execution>>>,
+    ) -> JoinHandle<Started> {
+        let (executor, new) = (self.executor.clone(), self.new_execution(number));
         tokio::spawn(async move { executor.start(new, over).await.unwrap() })
+    }
+
+    /// Executions whose phases were called, in order.
+    fn called(&self) -> Vec<u128> {
+        let called = self.echo.called.lock().unwrap();
+        called.iter().map(|id| id.0.as_u128()).collect()
     }
 
     /// Events in each commit that has begun.
@@ -199,7 +231,7 @@ async fn a_start_is_written_at_once_when_it_is_all_that_is_waited_for() {
     assert_eq!(world.commits(), [2]);
     world.gate.pass(1);
     start.await.unwrap();
-    world.echo.0.add_permits(1);
+    world.echo.let_go.add_permits(1);
     eventually(|| world.gate.commits() == 2).await;
     // The rest, to the end: nobody waited for less.
     assert_eq!(world.commits(), [2, 6]);
@@ -248,4 +280,60 @@ async fn a_host_that_stops_writes_what_it_holds() {
     assert_eq!(world.commits(), [4]);
     world.gate.pass(1);
     stop.await.unwrap();
+}
+
+fn cancel() -> Command {
+    Command::Cancel {
+        reason: String::new(),
+        by: None,
+    }
+}
+
+#[tokio::test]
+async fn what_waits_for_a_place_runs_in_order_unless_it_is_called_off() {
+    let world = World::with(&["hold"], Duration::from_millis(1), 1).await;
+    world.gate.pass(100);
+    for number in 1..=4 {
+        world.start_as(number, None).await.unwrap();
+    }
+    settle().await;
+    assert_eq!(world.called(), [1]);
+    let second = ExecutionId(uuid::Uuid::from_u128(2));
+    world.executor.command(second, cancel()).await.unwrap();
+    world.echo.let_go.add_permits(1);
+    eventually(|| world.called() == [1, 3]).await;
+    world.echo.let_go.add_permits(1);
+    eventually(|| world.called() == [1, 3, 4]).await;
+    world.echo.let_go.add_permits(1);
+    // The place is free again.
+    world.start_as(5, None).await.unwrap();
+    eventually(|| world.called() == [1, 3, 4, 5]).await;
+}
+
+#[tokio::test]
+async fn what_runs_makes_room_when_it_is_called_off() {
+    let world = World::with(&["hold"], Duration::from_millis(1), 1).await;
+    world.gate.pass(100);
+    world.start_as(1, None).await.unwrap();
+    world.start_as(2, None).await.unwrap();
+    settle().await;
+    assert_eq!(world.called(), [1]);
+    let first = ExecutionId(uuid::Uuid::from_u128(1));
+    world.executor.command(first, cancel()).await.unwrap();
+    eventually(|| world.called() == [1, 2]).await;
+}
+
+#[tokio::test]
+async fn a_host_that_stops_begins_nothing_that_waits() {
+    let world = World::with(&["hold"], Duration::from_millis(1), 1).await;
+    world.gate.pass(100);
+    world.start_as(1, None).await.unwrap();
+    world.start_as(2, None).await.unwrap();
+    settle().await;
+    let executor = world.executor.clone();
+    let stop = tokio::spawn(async move { executor.stop(Duration::from_hours(1)).await });
+    settle().await;
+    world.echo.let_go.add_permits(2);
+    stop.await.unwrap();
+    assert_eq!(world.called(), [1]);
 }

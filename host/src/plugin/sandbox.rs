@@ -209,6 +209,10 @@ impl PhaseRunner for Sandbox {
         self.catalog.infos()
     }
 
+    fn attempts_max(&self) -> usize {
+        ATTEMPTS_MAX as usize
+    }
+
     async fn run(&self, attempt: Attempt, host: Arc<dyn AttemptHost>) -> Result<Produced, Failure> {
         let phase = self.pinned_for(&attempt).await?;
         let _place = self.places.acquire().await;

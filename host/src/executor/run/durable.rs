@@ -1,10 +1,13 @@
 //! Output commit: events are queued for the disk, and what depends on them waits
 //! here until they are on it.
 
-use std::{mem, sync::Arc};
+use std::{
+    mem,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use bytes::Bytes;
-use tokio::sync::oneshot;
+use tokio::sync::{Notify, oneshot};
 
 use super::{Run, held::Held};
 use crate::{
@@ -37,6 +40,40 @@ pub(in crate::executor) enum CommitFailure {
     Undefined,
     /// The start's idempotency key was taken.
     Duplicate(Keyed),
+}
+
+/// The commits of an execution, for its actor and its attempts.
+#[derive(Debug, Default)]
+pub(in crate::executor) struct Commits {
+    durable: Mutex<Durable>,
+    told: Notify,
+}
+
+impl Commits {
+    pub(in crate::executor) fn now(&self) -> Durable {
+        self.durable
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    pub(in crate::executor) fn update(&self, change: impl FnOnce(&mut Durable)) {
+        change(&mut self.durable.lock().unwrap_or_else(PoisonError::into_inner));
+        self.told.notify_waiters();
+    }
+
+    /// Waits until a version is durable, or never will be.
+    pub(in crate::executor) async fn settled(&self, version: u64) -> Durable {
+        loop {
+            // Told from here on, even before it is polled.
+            let told = self.told.notified();
+            let durable = self.now();
+            if durable.version >= version || durable.failure.is_some() {
+                return durable;
+            }
+            told.await;
+        }
+    }
 }
 
 /// What becomes durable with events, beside them.
@@ -117,7 +154,7 @@ impl Run {
         };
         let commits = self.commits.clone();
         let done = move |result| {
-            commits.send_modify(|durable: &mut Durable| match result {
+            commits.update(|durable| match result {
                 _ if durable.failure.is_some() => {}
                 Ok(Appended::Committed) => durable.version = version,
                 Ok(Appended::Conflict) => durable.failure = Some(CommitFailure::Conflict),
@@ -134,7 +171,7 @@ impl Run {
 
     /// Lets out what has become durable; returns the failure of a commit.
     pub(super) fn acknowledge(&mut self) -> Option<CommitFailure> {
-        let durable = self.durable.borrow_and_update().clone();
+        let durable = self.commits.now();
         while self
             .answers
             .front()
@@ -189,9 +226,9 @@ impl Run {
         over: Option<oneshot::Sender<Arc<Execution>>>,
     ) {
         let summary = summary(&self.execution);
-        let durable = self.durable.clone();
+        let commits = self.commits.clone();
         let answer = move |committed: Result<(), CommandError>| {
-            let failure = durable.borrow().failure.clone();
+            let failure = commits.now().failure;
             let _ = reply.send(match (committed, failure) {
                 (Ok(()), _) => Ok(Started::Created(summary)),
                 (Err(_), Some(CommitFailure::Duplicate(keyed))) => Ok(Started::Existing(keyed)),
@@ -209,7 +246,7 @@ impl Run {
 
     /// Drops what ran ahead and tells those who wait for it.
     pub(super) fn lose(&mut self, failure: &CommitFailure) {
-        self.abort_attempts();
+        self.given.clear();
         let error = match failure {
             CommitFailure::Store(error) => CommandError::Store(error.clone()),
             CommitFailure::Undefined => CommandError::Undefined,

@@ -8,13 +8,10 @@ use std::{
 };
 
 use futures::FutureExt;
-use tokio::{
-    sync::{mpsc, watch},
-    time::Instant,
-};
+use tokio::time::Instant;
 use tracing::{debug, warn};
 
-use super::{BACKOFF, Begin, Beside, Durable, Held, LINGER, Life, Run, STAY, Wake};
+use super::{BACKOFF, Begin, Beside, Held, LINGER, Life, Run, STAY, Wake, Wakes};
 use crate::{
     executor::{Shared, command::CommandError, fold, inbox::Inbox, report_flaw},
     store::StoreError,
@@ -34,11 +31,11 @@ impl Run {
     pub(in crate::executor) async fn host(
         shared: Arc<Shared>,
         id: ExecutionId,
-        sender: mpsc::Sender<Box<Wake>>,
-        mut wakes: mpsc::Receiver<Box<Wake>>,
+        sender: Wakes,
+        wakes: flume::Receiver<Box<Wake>>,
         begin: Begin,
     ) {
-        let guarded = AssertUnwindSafe(Self::lives(&shared, id, &sender, &mut wakes, begin));
+        let guarded = AssertUnwindSafe(Self::lives(&shared, id, &sender, &wakes, begin));
         if guarded.catch_unwind().await.is_err() {
             report_flaw(id, &"the actor of the execution panicked");
         }
@@ -50,8 +47,8 @@ impl Run {
     async fn lives(
         shared: &Arc<Shared>,
         id: ExecutionId,
-        sender: &mpsc::Sender<Box<Wake>>,
-        wakes: &mut mpsc::Receiver<Box<Wake>>,
+        sender: &Wakes,
+        wakes: &flume::Receiver<Box<Wake>>,
         begin: Begin,
     ) {
         let mut started = match begin {
@@ -85,11 +82,9 @@ impl Run {
                     Ok(Loaded::Here(run)) => run,
                     // Nobody can ask here any more.
                     Ok(Loaded::Elsewhere) => {
-                        wakes.close();
                         return Self::refuse(wakes, &CommandError::Elsewhere);
                     }
                     Ok(Loaded::Missing) => {
-                        wakes.close();
                         return Self::refuse(wakes, &CommandError::NotFound(id));
                     }
                     Err(error) => {
@@ -109,7 +104,7 @@ impl Run {
                 Life::Left if run.let_go().await => return,
                 Life::Left => {}
                 Life::Lost(failure) => {
-                    let is_created = run.durable.borrow().version > 0 || failure.is_uncertain();
+                    let is_created = run.commits.now().version > 0 || failure.is_uncertain();
                     run.lose(&failure);
                     if !is_created {
                         return;
@@ -152,7 +147,7 @@ impl Run {
         else {
             return;
         };
-        let (wakes, _) = mpsc::channel(1);
+        let (wakes, _) = flume::bounded(1);
         let mut run = Self::new(shared, *execution, wakes);
         run.answer_start(reply, None);
         let beside = Beside {
@@ -169,13 +164,12 @@ impl Run {
             if run.answers.is_empty() {
                 return;
             }
-            // Its own commit sends.
-            let _ = run.durable.changed().await;
+            run.commits.settled(run.published + 1).await;
         }
     }
 
     /// Tells whoever has asked why there is no answer.
-    fn refuse(wakes: &mut mpsc::Receiver<Box<Wake>>, why: &CommandError) {
+    fn refuse(wakes: &flume::Receiver<Box<Wake>>, why: &CommandError) {
         while let Ok(wake) = wakes.try_recv() {
             if let Wake::Command { reply, .. } = *wake {
                 let _ = reply.send(Err(why.clone()));
@@ -184,8 +178,7 @@ impl Run {
     }
 
     /// An actor of an execution that is not stored yet.
-    fn new(shared: Arc<Shared>, execution: Execution, wakes: mpsc::Sender<Box<Wake>>) -> Self {
-        let (commits, durable) = watch::channel(Durable::default());
+    fn new(shared: Arc<Shared>, execution: Execution, wakes: Wakes) -> Self {
         let life = shared.lease.life();
         let host = *life.borrow();
         Self {
@@ -197,10 +190,9 @@ impl Run {
             execution,
             inbox: Inbox::default(),
             wakes,
-            commits: Arc::new(commits),
-            durable,
+            commits: Arc::default(),
             held: Held::default(),
-            attempts: HashMap::new(),
+            given: HashMap::new(),
             answers: VecDeque::new(),
             asked: 0,
             waits: Vec::new(),
@@ -214,7 +206,7 @@ impl Run {
     async fn load(
         shared: &Arc<Shared>,
         id: ExecutionId,
-        wakes: &mpsc::Sender<Box<Wake>>,
+        wakes: &Wakes,
     ) -> Result<Loaded, StoreError> {
         let corrupt =
             |flaw: &dyn std::fmt::Display| StoreError::Corrupt(format!("execution {id}: {flaw}"));
@@ -231,8 +223,7 @@ impl Run {
         let version = run.execution.version;
         run.inbox = Inbox::of(&run.execution, &journal.events);
         run.published = version;
-        run.commits.send_modify(|durable| durable.version = version);
-        run.durable.mark_unchanged();
+        run.commits.update(|durable| durable.version = version);
         run.stay_until = Some(Instant::now() + STAY);
         let now = shared.clock.now();
         let step = if run.crashes >= shared.crashes_max {

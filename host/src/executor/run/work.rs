@@ -4,8 +4,8 @@ use bytes::Bytes;
 
 use super::{Run, Wake};
 use crate::{
-    executor::{Bindings, attempt::Job, evaluate, report_flaw},
-    plugin::{Attempt, Produced},
+    executor::{Bindings, attempt::Job, evaluate, places::Given, report_flaw},
+    plugin::Produced,
     workflow::{Action, ArtifactRef, Digest, Failure, Json, NodeIndex, Position, Stage},
 };
 
@@ -37,10 +37,9 @@ impl Run {
         let definition = definition.clone();
         let task = async move {
             let result = evaluate::prepare(definition.node(node), &bindings, &*runner).await;
-            let _ = wakes.send(Box::new(Wake::Prepared { node, result })).await;
+            let _ = wakes.send_async(Box::new(Wake::Prepared { node, result })).await;
         };
-        self.attempts
-            .insert((node, None), tokio::spawn(task).abort_handle());
+        self.given.insert((node, None), Given::at_once(task));
     }
 
     fn finish(&mut self) {
@@ -62,7 +61,7 @@ impl Run {
                 return;
             };
             let result = evaluate::render(output, &bindings, &*runner).await;
-            let _ = wakes.send(Box::new(Wake::Finished(result))).await;
+            let _ = wakes.send_async(Box::new(Wake::Finished(result))).await;
         });
     }
 
@@ -88,34 +87,25 @@ impl Run {
             );
             return;
         };
-        let attempt = Attempt {
-            digest,
-            phase: spec.phase.clone(),
-            execution: execution.id,
-            workflow: definition.id.clone(),
-            node: spec.id.clone(),
-            item,
-            number: attempt,
-            idempotency_key: execution.idempotency_key(node, item),
-            config: spec.config.clone(),
-            input: Json::default(),
-            review_notes: state.review_notes.clone(),
-            timeout: spec.timeout,
-        };
         let job = Box::new(Job {
             shared: self.shared.clone(),
-            definition: definition.clone(),
+            execution: execution.id,
             node,
+            item,
+            number: attempt,
+            digest,
+            idempotency_key: execution.idempotency_key(node, item),
             bindings,
             approved,
-            attempt,
+            review_notes: state.review_notes.clone(),
             wakes: self.wakes.clone(),
-            durable: self.durable.clone(),
-            version: self.execution.version,
+            commits: self.commits.clone(),
+            version: execution.version,
             host: self.host,
+            definition,
         });
-        self.attempts
-            .insert((node, item), tokio::spawn(job.run()).abort_handle());
+        let given = self.shared.places.give(job);
+        self.given.insert((node, item), given);
     }
 
     /// An artifact of a completed node, and the version that has to be durable

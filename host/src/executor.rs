@@ -56,7 +56,7 @@ use lease::Lease;
 use mail::Mail;
 use places::Places;
 use progress::Untold;
-use run::{Begin, Run, Wake, Wakes};
+use run::{Begin, Run, Start, Wake, Wakes};
 
 /// Executions in memory at a time. What is started beyond that stays in the store until
 /// there is room; those that wait for a person or for long are not in memory.
@@ -211,14 +211,14 @@ impl Executor {
         let (execution, step) =
             Execution::start_with(new.id, new.definition, new.created, new.taken, now)?;
         let (reply, answer) = oneshot::channel();
-        let begin = Begin::New {
-            execution: Box::new(execution),
-            step: Box::new(step),
+        let begin = Begin::New(Box::new(Start {
+            execution,
+            step,
             key: new.key,
             blobs: new.blobs,
             reply,
             over,
-        };
+        }));
         let is_busy = self.shared.room() == 0;
         let left = if is_busy {
             Some(begin)
@@ -290,6 +290,7 @@ impl Executor {
     pub async fn stop(&self, grace: Duration) {
         self.shared.stop.send_replace(true);
         self.shared.places.close();
+        self.shared.rouse();
         if timeout(grace, self.shared.running.none()).await.is_err() {
             let attempts = self.shared.running.now();
             warn!(
@@ -340,11 +341,7 @@ impl Executor {
 ///
 /// The sender goes before the wait: a message that is sent in the moment when the receiver is dropped
 /// stays in the channel, and the reply in it, for as long as there is a sender.
-async fn answered<T>(
-    run: Wakes,
-    wake: Wake,
-    answer: oneshot::Receiver<T>,
-) -> Option<T> {
+async fn answered<T>(run: Wakes, wake: Wake, answer: oneshot::Receiver<T>) -> Option<T> {
     run.send_async(Box::new(wake)).await.ok()?;
     drop(run);
     answer.await.ok()
@@ -361,11 +358,7 @@ impl Shared {
 
     /// Starts the actor of an execution; gives `begin` back when there are too many. An
     /// actor that is there already gets nothing of it.
-    fn register(
-        self: &Arc<Self>,
-        id: ExecutionId,
-        begin: Begin,
-    ) -> Result<Wakes, Begin> {
+    fn register(self: &Arc<Self>, id: ExecutionId, begin: Begin) -> Result<Wakes, Begin> {
         let mut runs = self.runs.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(run) = runs.get(&id) {
             return Ok(run.clone());
@@ -392,6 +385,15 @@ impl Shared {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .remove(&id);
+    }
+
+    /// Makes every actor look at its host again: it stops, or has begun another life. One with so many
+    /// messages that it gets no more is going to look anyway.
+    fn rouse(&self) {
+        let runs = self.runs.lock().unwrap_or_else(PoisonError::into_inner);
+        for run in runs.values() {
+            let _ = run.try_send(Box::new(Wake::Roused));
+        }
     }
 
     /// Executions that this host still takes.

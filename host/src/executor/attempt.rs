@@ -188,7 +188,10 @@ impl Report {
             });
         }
         if !inputs.is_empty() {
-            let _ = self.wakes.send_async(Box::new(Wake::Reported(inputs))).await;
+            let _ = self
+                .wakes
+                .send_async(Box::new(Wake::Reported(inputs)))
+                .await;
         }
     }
 
@@ -243,7 +246,10 @@ impl AttemptHost for Report {
             name: name.to_owned(),
             reply,
         };
-        self.wakes.send_async(Box::new(wake)).await.map_err(|_| GONE)?;
+        self.wakes
+            .send_async(Box::new(wake))
+            .await
+            .map_err(|_| GONE)?;
         let (reference, version) = answer.await.map_err(|_| GONE)??;
         self.read(reference, version).await
     }

@@ -101,6 +101,7 @@ impl Shared {
         let asked = Instant::now();
         cluster.enter(host, self.lease.length).await?;
         self.lease.begin(host, asked);
+        self.rouse();
         Ok(())
     }
 

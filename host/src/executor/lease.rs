@@ -1,7 +1,10 @@
 //! How long this host may act: its identity among the hosts that share a database, and
 //! until when nobody else may take over what it owns.
 
-use std::time::Duration;
+use std::{
+    sync::{PoisonError, RwLock},
+    time::Duration,
+};
 
 use tokio::{sync::watch, time::Instant};
 use uuid::Uuid;
@@ -15,7 +18,7 @@ use crate::store::HostId;
 pub(super) struct Lease {
     /// How long it is without renewal.
     pub(super) length: Duration,
-    life: watch::Sender<HostId>,
+    host: RwLock<HostId>,
     until: watch::Sender<Option<Instant>>,
 }
 
@@ -24,29 +27,20 @@ impl Lease {
     pub(super) fn new(length: Duration, is_shared: bool) -> Self {
         Self {
             length,
-            life: watch::Sender::new(HostId(Uuid::now_v7())),
+            host: RwLock::new(HostId(Uuid::now_v7())),
             until: watch::Sender::new(is_shared.then(Instant::now)),
         }
     }
 
     /// Who this host is now.
     pub(super) fn host(&self) -> HostId {
-        *self.life.borrow()
-    }
-
-    /// Changes when this host has lost all it owned.
-    pub(super) fn life(&self) -> watch::Receiver<HostId> {
-        self.life.subscribe()
+        *self.host.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A life begins.
     pub(super) fn begin(&self, host: HostId, asked: Instant) {
         // In this order: whoever finds the lease held again sees whose it is.
-        self.life.send_if_modified(|life| {
-            let is_new = *life != host;
-            *life = host;
-            is_new
-        });
+        *self.host.write().unwrap_or_else(PoisonError::into_inner) = host;
         self.renew(asked);
     }
 

@@ -77,7 +77,9 @@ impl Places {
     /// What waits longest; gives the place up when there is none.
     fn next(&self) -> Option<Waiting> {
         let mut line = self.line();
-        let first = (!line.is_closed).then(|| line.waiting.pop_first()).flatten();
+        let first = (!line.is_closed)
+            .then(|| line.waiting.pop_first())
+            .flatten();
         if first.is_none() {
             line.free += 1;
         }

@@ -14,7 +14,7 @@ use std::{
 
 use bytes::Bytes;
 use tokio::{
-    sync::{oneshot, watch},
+    sync::oneshot,
     time::{Instant, Sleep},
 };
 
@@ -77,6 +77,8 @@ pub(crate) enum Wake {
     Reported(Vec<Input>),
     /// Somebody waits until all that the execution is now is durable.
     Awaited,
+    /// The host stops, or has begun another life.
+    Roused,
     Artifact {
         node: String,
         name: String,
@@ -100,16 +102,19 @@ pub(super) type Wakes = flume::Sender<Box<Wake>>;
 
 /// How an actor begins.
 pub(super) enum Begin {
-    New {
-        execution: Box<Execution>,
-        step: Box<Step>,
-        key: Option<StartKey>,
-        blobs: Vec<(Digest, Bytes)>,
-        reply: Reply<Started>,
-        /// Who started it and waits for its end.
-        over: Option<oneshot::Sender<Arc<Execution>>>,
-    },
+    New(Box<Start>),
     Load,
+}
+
+/// The start of an execution that is not stored yet.
+pub(super) struct Start {
+    pub(super) execution: Execution,
+    pub(super) step: Step,
+    pub(super) key: Option<StartKey>,
+    pub(super) blobs: Vec<(Digest, Bytes)>,
+    pub(super) reply: Reply<Started>,
+    /// Who started it and waits for its end.
+    pub(super) over: Option<oneshot::Sender<Arc<Execution>>>,
 }
 
 /// Why an actor ended.
@@ -124,7 +129,6 @@ pub(super) struct Run {
     shared: Arc<Shared>,
     /// The life of this host in which the actor began; in the next it has lost everything.
     host: HostId,
-    life: watch::Receiver<HostId>,
     /// Who owns the execution when everything queued is durable.
     owner: Option<HostId>,
     /// Hosts that ended in a row while they ran it and nothing came of it.
@@ -150,15 +154,14 @@ pub(super) struct Run {
 
 impl Run {
     async fn live(&mut self, wakes: &flume::Receiver<Box<Wake>>) -> Life {
-        let mut stop = self.shared.stop.subscribe();
         loop {
             if let Some(failure) = self.acknowledge() {
                 return Life::Lost(failure);
             }
-            if self.is_stale || *self.life.borrow() != self.host {
+            if self.is_stale || self.shared.lease.host() != self.host {
                 return Life::Lost(CommitFailure::Conflict);
             }
-            let is_stopping = *stop.borrow_and_update();
+            let is_stopping = *self.shared.stop.borrow();
             if self.is_write_due(is_stopping) {
                 self.write().await;
             }
@@ -168,17 +171,15 @@ impl Run {
             self.set_timer();
             tokio::select! {
                 _ = self.commits.settled(self.published + 1) => {}
-                Ok(wake) = wakes.recv_async() => self.wake(*wake).await,
+                Ok(wake) = wakes.recv_async() => self.wake(wake).await,
                 () = &mut self.timer => self.input(Input::Tick),
-                _ = stop.changed() => {}
-                _ = self.life.changed() => {}
             }
         }
     }
 
-    async fn wake(&mut self, wake: Wake) {
+    async fn wake(&mut self, wake: Box<Wake>) {
         self.stay_until = None;
-        match wake {
+        match *wake {
             Wake::Attempted {
                 node,
                 item,
@@ -211,6 +212,7 @@ impl Run {
             Wake::Finished(result) => self.input(Input::Finished(result)),
             Wake::Reported(inputs) => self.inputs(inputs),
             Wake::Awaited => self.asked = self.execution.version,
+            Wake::Roused => {}
             Wake::Artifact { node, name, reply } => {
                 let _ = reply.send(self.find_artifact(&node, &name));
                 self.asked = self.execution.version;

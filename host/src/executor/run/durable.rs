@@ -7,6 +7,7 @@ use std::{
 };
 
 use bytes::Bytes;
+use futures::{FutureExt, future::BoxFuture};
 use tokio::sync::{Notify, oneshot};
 
 use super::{Run, held::Held};
@@ -114,6 +115,14 @@ impl Run {
 
     /// The same, for an execution that is this host's or nobody's from then on.
     pub(super) async fn write_for(&mut self, owner: Option<HostId>) {
+        if let Some(queued) = self.append(owner) {
+            queued.await;
+        }
+    }
+
+    /// What is held as an append on its way. A pointer, since the future of the actor is in memory for
+    /// as long as the execution is.
+    fn append(&mut self, owner: Option<HostId>) -> Option<BoxFuture<'_, ()>> {
         let Held {
             events,
             beside,
@@ -121,10 +130,7 @@ impl Run {
             counted,
             ..
         } = mem::take(&mut self.held);
-        let Some(first) = events.first() else {
-            return;
-        };
-        let expected = first.seq - 1;
+        let expected = events.first()?.seq - 1;
         let version = self.execution.version;
         if events.iter().any(|recorded| is_progress(&recorded.event)) {
             self.crashes = 0;
@@ -165,8 +171,8 @@ impl Run {
                 Err(error) => durable.failure = Some(CommitFailure::Store(error)),
             });
         };
-        self.shared.writer.append(append, done).await;
-        drop(counted);
+        let queued = self.shared.writer.append(append, done);
+        Some(queued.map(|()| drop(counted)).boxed())
     }
 
     /// Lets out what has become durable; returns the failure of a commit.

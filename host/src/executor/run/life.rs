@@ -11,7 +11,7 @@ use futures::FutureExt;
 use tokio::time::Instant;
 use tracing::{debug, warn};
 
-use super::{BACKOFF, Begin, Beside, Held, LINGER, Life, Run, STAY, Wake, Wakes};
+use super::{BACKOFF, Begin, Beside, Held, LINGER, Life, Run, STAY, Start, Wake, Wakes};
 use crate::{
     executor::{Shared, command::CommandError, fold, inbox::Inbox, report_flaw},
     store::StoreError,
@@ -52,25 +52,7 @@ impl Run {
         begin: Begin,
     ) {
         let mut started = match begin {
-            Begin::New {
-                execution,
-                step,
-                key,
-                blobs,
-                reply,
-                over,
-            } => {
-                let run = Self::new(shared.clone(), *execution, sender.clone());
-                let mut run = Box::new(run);
-                run.answer_start(reply, over);
-                let beside = Beside {
-                    key,
-                    blobs,
-                    ..Beside::default()
-                };
-                run.take(*step, beside);
-                Some(run)
-            }
+            Begin::New(start) => Some(Self::start(shared.clone(), *start, sender.clone())),
             Begin::Load => None,
         };
         let mut pause = BACKOFF.0;
@@ -134,28 +116,33 @@ impl Run {
         }
     }
 
+    /// The first steps of an execution.
+    fn start(shared: Arc<Shared>, start: Start, wakes: Wakes) -> Box<Self> {
+        let mut run = Box::new(Self::new(shared, start.execution, wakes));
+        run.answer_start(start.reply, start.over);
+        let beside = Beside {
+            key: start.key,
+            blobs: start.blobs,
+            ..Beside::default()
+        };
+        run.take(start.step, beside);
+        run
+    }
+
     /// Creates an execution for whoever has room for it.
     pub(in crate::executor) async fn leave_adrift(shared: Arc<Shared>, begin: Begin) {
-        let Begin::New {
-            execution,
-            step,
-            key,
-            blobs,
-            reply,
-            ..
-        } = begin
-        else {
+        let Begin::New(start) = begin else {
             return;
         };
         let (wakes, _) = flume::bounded(1);
-        let mut run = Self::new(shared, *execution, wakes);
-        run.answer_start(reply, None);
+        let mut run = Self::new(shared, start.execution, wakes);
+        run.answer_start(start.reply, None);
         let beside = Beside {
-            key,
-            blobs,
+            key: start.key,
+            blobs: start.blobs,
             ..Beside::default()
         };
-        run.hold(step.events, beside);
+        run.hold(start.step.events, beside);
         run.write_for(None).await;
         loop {
             if let Some(failure) = run.acknowledge() {
@@ -179,12 +166,10 @@ impl Run {
 
     /// An actor of an execution that is not stored yet.
     fn new(shared: Arc<Shared>, execution: Execution, wakes: Wakes) -> Self {
-        let life = shared.lease.life();
-        let host = *life.borrow();
+        let host = shared.lease.host();
         Self {
             shared,
             host,
-            life,
             owner: None,
             crashes: 0,
             execution,

@@ -37,7 +37,9 @@ impl Run {
         let definition = definition.clone();
         let task = async move {
             let result = evaluate::prepare(definition.node(node), &bindings, &*runner).await;
-            let _ = wakes.send_async(Box::new(Wake::Prepared { node, result })).await;
+            let _ = wakes
+                .send_async(Box::new(Wake::Prepared { node, result }))
+                .await;
         };
         self.given.insert((node, None), Given::at_once(task));
     }

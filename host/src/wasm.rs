@@ -23,9 +23,9 @@ use wasmtime::{Config, Enabled, Engine, PoolingAllocationConfig, Store};
 
 pub use compiler::Compiler;
 
-/// Attempts of phases at once. A phase that waits holds its place, so this is far more
-/// than there are processors; one that waits costs about 150 KB.
-pub const ATTEMPTS_MAX: u32 = 256;
+/// Attempts of phases at once. A phase that waits for an answer from somewhere holds its place, so
+/// this is far more than there are processors; one that waits costs about 150 KB.
+pub const ATTEMPTS_MAX: u32 = 1_024;
 
 /// Expression evaluations at once. They only compute, so a few per processor are enough.
 pub const EXPRESSIONS_MAX: u32 = 32;

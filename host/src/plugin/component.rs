@@ -14,7 +14,7 @@ use super::{
     grants::PhaseGrant,
     guest::{Grant, Guest, call},
     limits::Limits,
-    memory::MemoryPool,
+    memory::{Appetite, MemoryPool},
     schema::Schema,
     text::shorten,
 };
@@ -46,6 +46,7 @@ pub(super) struct Phase {
     pub(super) input: Schema,
     pub(super) output: Schema,
     pub(super) grant: PhaseGrant,
+    pub(super) appetite: Arc<Appetite>,
 }
 
 /// Why a component is no phase.
@@ -83,7 +84,8 @@ impl Loader {
         let (digest, component) = compile(&self.wasm, &self.linker, read).await?;
         let component =
             PhasePluginPre::new(component).map_err(|error| format!("is no phase: {error:#}"))?;
-        let descriptor = self.describe(&component).await;
+        let appetite = Arc::default();
+        let descriptor = self.describe(&component, &appetite).await;
         let descriptor = descriptor.map_err(LoadError::Silent)?;
         let part = |what: &str, reason: String| format!("{what}: {reason}");
         let name: PhaseName = descriptor
@@ -115,16 +117,21 @@ impl Loader {
             config,
             input,
             output,
+            appetite,
         })
     }
 
-    async fn describe(&self, component: &PhasePluginPre<Guest>) -> Result<Descriptor, Failure> {
+    async fn describe(
+        &self,
+        component: &PhasePluginPre<Guest>,
+        appetite: &Arc<Appetite>,
+    ) -> Result<Descriptor, Failure> {
         let grant = Grant {
             limits: DESCRIBE_LIMITS,
             variables: Arc::default(),
             outbound: None,
             timeout: None,
-            memory: self.memory.clone(),
+            memory: self.memory.room(appetite).await,
         };
         let work = async |store: &mut wasmtime::Store<Guest>| {
             let plugin = component.instantiate_async(&mut *store).await?;

@@ -13,7 +13,7 @@ use super::{
     failure::failure,
     guest::{Grant, Guest, call},
     limits::Limits,
-    memory::MemoryPool,
+    memory::{Appetite, MemoryPool},
     text::shorten,
 };
 use crate::{
@@ -39,6 +39,7 @@ pub(super) struct Expressions {
     wasm: Arc<Wasm>,
     component: ExpressionEvaluatorPre<Guest>,
     memory: Arc<MemoryPool>,
+    appetite: Arc<Appetite>,
     places: Semaphore,
 }
 
@@ -58,6 +59,7 @@ impl Expressions {
             wasm,
             component,
             memory,
+            appetite: Arc::default(),
             places: Semaphore::new(EXPRESSIONS_MAX as usize),
         })
     }
@@ -118,7 +120,7 @@ impl Expressions {
             variables: Arc::default(),
             outbound: None,
             timeout: None,
-            memory: self.memory.clone(),
+            memory: self.memory.room(&self.appetite).await,
         };
         let (value, _) = call(&self.wasm, grant, Arc::new(Nobody), work).await?;
         Ok(value)

@@ -21,7 +21,7 @@ use super::{
     failure,
     limits::{Exceeded, Limits},
     log::Log,
-    memory::{MemoryMeter, MemoryPool},
+    memory::{MemoryMeter, Room},
     outbound::{AllowedHosts, Outbound},
     phase_host::PhaseHost,
 };
@@ -54,7 +54,7 @@ pub(super) struct Grant {
     pub(super) outbound: Option<(PhaseName, Arc<AllowedHosts>)>,
     /// The node's timeout, when it has one.
     pub(super) timeout: Option<Duration>,
-    pub(super) memory: Arc<MemoryPool>,
+    pub(super) memory: Room,
 }
 
 /// Everything that a guest may import.
@@ -81,12 +81,12 @@ pub(super) async fn call<T>(
     host: Arc<dyn AttemptHost>,
     work: impl AsyncFnOnce(&mut Store<Guest>) -> wasmtime::Result<T>,
 ) -> Result<(T, Guest), Failure> {
-    let limits = grant.limits;
+    let (limits, timeout) = (grant.limits, grant.timeout);
     let log = Log::new(host.clone(), limits);
     let outbound = Outbound::new(grant.outbound.clone(), host.clone(), log.clone(), limits);
-    let mut store = store(wasm, &grant, host, &log, outbound.clone());
+    let mut store = store(wasm, grant, host, &log, outbound.clone());
     let ticking = wasm.ticking();
-    let outcome = within(&limits, grant.timeout, &outbound, work(&mut store)).await;
+    let outcome = within(&limits, timeout, &outbound, work(&mut store)).await;
     drop(ticking);
     log.finish();
     match outcome {
@@ -98,7 +98,7 @@ pub(super) async fn call<T>(
 
 fn store(
     wasm: &Wasm,
-    grant: &Grant,
+    grant: Grant,
     host: Arc<dyn AttemptHost>,
     log: &Log,
     outbound: Outbound,
@@ -118,8 +118,8 @@ fn store(
         http: WasiHttpCtx::new(),
         outbound,
         handles,
-        memory: MemoryMeter::new(grant.memory.clone(), &limits),
-        host: PhaseHost::new(host, log.clone(), grant.variables.clone(), limits),
+        memory: MemoryMeter::new(grant.memory, &limits),
+        host: PhaseHost::new(host, log.clone(), grant.variables, limits),
     });
     store.limiter(|guest| &mut guest.memory);
     store.set_hostcall_fuel(usize::try_from(limits.transfer_bytes()).unwrap_or(usize::MAX));

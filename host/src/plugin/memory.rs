@@ -5,16 +5,54 @@ use std::sync::{
     atomic::{AtomicU64, Ordering::Relaxed},
 };
 
+use tokio::sync::{Mutex, Notify};
 use wasmtime::ResourceLimiter;
 
 use super::limits::{Exceeded, Limits};
 
 /// The memory that all guests together may have, so that many of them, each within its
 /// own limit, cannot use up the machine.
+///
+/// A guest begins when there is room for what its like took before. What it takes beyond that it
+/// gets at once or never: it cannot wait for others that may wait for it.
 #[derive(Debug)]
 pub(super) struct MemoryPool {
     bytes_max: u64,
     used: AtomicU64,
+    /// Who waits for room, one after the other: large ones are not overtaken for ever.
+    turn: Mutex<()>,
+    freed: Notify,
+}
+
+/// What guests of one component usually take, learned from those that were.
+#[derive(Debug, Default)]
+pub(super) struct Appetite(AtomicU64);
+
+/// Room for one guest.
+#[derive(Debug)]
+pub(super) struct Room {
+    pool: Arc<MemoryPool>,
+    appetite: Arc<Appetite>,
+    /// Kept for it, and not used yet.
+    spare: u64,
+}
+
+/// By how much of the difference what is expected goes down when a guest takes less: one that took
+/// more than others is forgotten after some dozens.
+const FORGET: u64 = 8;
+
+impl Appetite {
+    fn expected(&self) -> u64 {
+        self.0.load(Relaxed)
+    }
+
+    fn learn(&self, used: u64) {
+        let learned = |expected: u64| match expected.checked_sub(used) {
+            Some(less) => Some(expected - less.div_ceil(FORGET)),
+            None => Some(used),
+        };
+        let _ = self.0.fetch_update(Relaxed, Relaxed, learned);
+    }
 }
 
 impl MemoryPool {
@@ -22,7 +60,26 @@ impl MemoryPool {
         Arc::new(Self {
             bytes_max,
             used: AtomicU64::new(0),
+            turn: Mutex::default(),
+            freed: Notify::new(),
         })
+    }
+
+    /// Waits until there is room for what a guest is expected to take.
+    pub(super) async fn room(self: &Arc<Self>, appetite: &Arc<Appetite>) -> Room {
+        let _turn = self.turn.lock().await;
+        let spare = loop {
+            let spare = appetite.expected().min(self.bytes_max);
+            if self.take(spare).is_ok() {
+                break spare;
+            }
+            self.freed.notified().await;
+        };
+        Room {
+            pool: self.clone(),
+            appetite: appetite.clone(),
+            spare,
+        }
     }
 
     fn take(&self, bytes: u64) -> Result<(), Exceeded> {
@@ -37,6 +94,7 @@ impl MemoryPool {
 
     fn give_back(&self, bytes: u64) {
         self.used.fetch_sub(bytes, Relaxed);
+        self.freed.notify_one();
     }
 }
 
@@ -44,7 +102,7 @@ impl MemoryPool {
 /// names the limit and not whatever the guest does without memory.
 #[derive(Debug)]
 pub(super) struct MemoryMeter {
-    pool: Arc<MemoryPool>,
+    room: Room,
     bytes_max: u64,
     used: u64,
     /// Taken for the growth under way, in case it fails.
@@ -52,9 +110,9 @@ pub(super) struct MemoryMeter {
 }
 
 impl MemoryMeter {
-    pub(super) fn new(pool: Arc<MemoryPool>, limits: &Limits) -> Self {
+    pub(super) fn new(room: Room, limits: &Limits) -> Self {
         Self {
-            pool,
+            room,
             bytes_max: limits.memory_bytes,
             used: 0,
             growing: 0,
@@ -66,7 +124,9 @@ impl MemoryMeter {
         if bytes > self.bytes_max - self.used {
             return Err(Exceeded::Memory(self.bytes_max));
         }
-        self.pool.take(bytes)?;
+        let kept = bytes.min(self.room.spare);
+        self.room.pool.take(bytes - kept)?;
+        self.room.spare -= kept;
         self.used += bytes;
         self.growing = bytes;
         Ok(())
@@ -74,14 +134,21 @@ impl MemoryMeter {
 
     fn undo(&mut self) {
         self.used -= self.growing;
-        self.pool.give_back(self.growing);
+        self.room.spare += self.growing;
         self.growing = 0;
     }
 }
 
 impl Drop for MemoryMeter {
     fn drop(&mut self) {
-        self.pool.give_back(self.used);
+        self.room.appetite.learn(self.used);
+        self.room.spare += self.used;
+    }
+}
+
+impl Drop for Room {
+    fn drop(&mut self) {
+        self.pool.give_back(self.spare);
     }
 }
 
@@ -120,22 +187,30 @@ impl ResourceLimiter for MemoryMeter {
 
 #[cfg(test)]
 mod tests {
+    use futures::FutureExt;
+
     use super::*;
 
-    #[test]
-    fn memory_is_counted_over_all_and_given_back() {
-        let pool = MemoryPool::new(300);
+    fn meter(pool: &Arc<MemoryPool>, appetite: &Arc<Appetite>) -> Option<MemoryMeter> {
         let limits = Limits {
             memory_bytes: 200,
             ..Limits::default()
         };
-        let mut first = MemoryMeter::new(pool.clone(), &limits);
+        let room = pool.room(appetite).now_or_never()?;
+        Some(MemoryMeter::new(room, &limits))
+    }
+
+    #[test]
+    fn memory_is_counted_over_all_and_given_back() {
+        let pool = MemoryPool::new(300);
+        let new = || meter(&pool, &Arc::default()).unwrap();
+        let mut first = new();
         assert!(first.memory_growing(0, 150, None).unwrap());
         assert!(first.table_growing(0, 6, None).unwrap());
         let error = first.memory_growing(150, 160, None).unwrap_err();
         assert_eq!(error.downcast_ref(), Some(&Exceeded::Memory(200)));
 
-        let mut second = MemoryMeter::new(pool.clone(), &limits);
+        let mut second = new();
         let error = second.memory_growing(0, 150, None).unwrap_err();
         assert_eq!(error.downcast_ref(), Some(&Exceeded::MemoryOfAll(300)));
         drop(first);
@@ -143,6 +218,45 @@ mod tests {
         second
             .memory_grow_failed(wasmtime::Error::msg("no"))
             .unwrap();
+        drop(second);
         assert_eq!(pool.used.load(Relaxed), 0);
+    }
+
+    #[test]
+    fn a_guest_waits_for_what_its_like_took() {
+        let pool = MemoryPool::new(300);
+        let (appetite, none) = (Arc::default(), Arc::default());
+        let mut first = meter(&pool, &appetite).unwrap();
+        assert!(first.memory_growing(0, 120, None).unwrap());
+        drop(first);
+        let mut first = meter(&pool, &appetite).unwrap();
+        assert!(first.memory_growing(0, 120, None).unwrap());
+        let mut second = meter(&pool, &appetite).unwrap();
+        let mut third = Box::pin(pool.room(&appetite));
+        assert!(third.as_mut().now_or_never().is_none());
+        // Others wait behind it, even if they need nothing.
+        let mut small = Box::pin(pool.room(&none));
+        assert!(small.as_mut().now_or_never().is_none());
+        // What is kept for a guest it gets, and beyond it what is left.
+        assert!(second.memory_growing(0, 170, None).unwrap());
+        let error = second.memory_growing(170, 190, None).unwrap_err();
+        assert_eq!(error.downcast_ref(), Some(&Exceeded::MemoryOfAll(300)));
+        drop(first);
+        let third = third.now_or_never().unwrap();
+        assert_eq!(third.spare, 120);
+        assert!(small.now_or_never().is_some());
+        drop((second, third));
+        assert_eq!(pool.used.load(Relaxed), 0);
+    }
+
+    #[test]
+    fn one_that_took_much_is_forgotten() {
+        let appetite = Appetite::default();
+        appetite.learn(1_000_000);
+        assert_eq!(appetite.expected(), 1_000_000);
+        for _ in 0..100 {
+            appetite.learn(1_000);
+        }
+        assert_eq!(appetite.expected(), 1_000);
     }
 }

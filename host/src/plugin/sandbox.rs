@@ -187,7 +187,7 @@ impl Sandbox {
             variables: phase.grant.variables.clone(),
             outbound: Some((phase.info.name.clone(), phase.grant.hosts.clone())),
             timeout: attempt.timeout,
-            memory: self.loader.memory.clone(),
+            memory: self.loader.memory.room(&phase.appetite).await,
         };
         let request = request(phase, attempt).await?;
         let work = async |store: &mut Store<Guest>| {

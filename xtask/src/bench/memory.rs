@@ -22,7 +22,7 @@ const EXECUTION_MAX: f64 = 4096.0;
 
 /// Executions that run at once: first more than there are sandboxes, which keep more than an
 /// execution does, then those that count.
-const FIRST: u16 = 1_000;
+const FIRST: u16 = 2_000;
 const RUNNING: u16 = 10_000;
 
 /// Free memory goes back to the system within this time.

@@ -47,7 +47,6 @@ use crate::{
     events::Events,
     plugin::PhaseRunner,
     store::{Keep, StartKey, Store, StoreError, Summary, Writer},
-    wasm::ATTEMPTS_MAX,
     workflow::{Command, Definition, Digest, Event, Execution, ExecutionId},
 };
 use count::Count;
@@ -62,9 +61,9 @@ use run::{Begin, Run, Start, Wake, Wakes};
 /// there is room; those that wait for a person or for long are not in memory.
 pub const EXECUTIONS_MAX: usize = 20_000;
 
-/// Executions in memory from which on a host leaves new ones to others, if there are any:
-/// more would only wait for a sandbox here.
-const BUSY_EXECUTIONS: usize = ATTEMPTS_MAX as usize;
+/// Executions in memory from which on a host leaves new ones to others, if there are any: more than
+/// it could compute at once on any machine, so that others share the work.
+const BUSY_EXECUTIONS: usize = 256;
 
 /// Tries to reach an execution that moves between hosts, and the pause between them.
 const REACH: (u32, Duration) = (20, Duration::from_millis(100));
@@ -369,14 +368,7 @@ impl Shared {
         let (sender, wakes) = flume::bounded(WAKES_MAX);
         runs.insert(id, sender.clone());
         drop(runs);
-        // Kilobytes, which move several times on their way into a task; a pointer is quicker.
-        tokio::spawn(Box::pin(Run::host(
-            self.clone(),
-            id,
-            sender.clone(),
-            wakes,
-            begin,
-        )));
+        tokio::spawn(Run::host(self.clone(), id, sender.clone(), wakes, begin));
         Ok(sender)
     }
 

@@ -23,7 +23,8 @@ pub use depth::{DEPTH_MAX, is_deeper_than};
 pub use event::{ArtifactRef, Decision, Event, Failure, FailureKind, Json, Level, Pins, Recorded};
 pub use execution::{
     Action, Command, End, Ending, Execution, ExecutionScope, IllegalTransition, Input, Migration,
-    NodeState, Origin, Prepared, Refusal, Rerun, Slot, SlotState, Stage, Step, versions_of,
+    NodeState, Origin, Prepared, Refusal, Rerun, Slot, SlotState, Stage, Step, idempotency_key,
+    versions_of,
 };
 pub use id::{
     CheckpointId, Digest, ExecutionId, GroupName, ID_BYTES_MAX, IdError, IdentityName, NodeId,

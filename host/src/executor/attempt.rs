@@ -26,7 +26,7 @@ use crate::{
     store::HostId,
     workflow::{
         ArtifactRef, Definition, Digest, ExecutionId, Failure, FailureKind, Input, Json, Level,
-        NodeIndex,
+        NodeIndex, idempotency_key,
     },
 };
 
@@ -48,7 +48,7 @@ pub(super) struct Job {
     pub(super) number: u32,
     /// The component that the execution pinned.
     pub(super) digest: Digest,
-    pub(super) idempotency_key: String,
+    pub(super) round: u32,
     pub(super) bindings: Bindings,
     /// The input that a reviewer said it is to run with.
     pub(super) approved: Option<Json>,
@@ -122,7 +122,7 @@ impl Job {
             node: node.id.clone(),
             item: self.item,
             number: self.number,
-            idempotency_key: self.idempotency_key,
+            idempotency_key: idempotency_key(self.execution, &node.id, self.item, self.round),
             config: node.config.clone(),
             input,
             review_notes: self.review_notes,

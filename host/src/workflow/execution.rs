@@ -21,6 +21,7 @@ pub use input::{Action, Command, Input, Prepared, Refusal, Step};
 pub use migration::{Migration, versions_of};
 pub use node::{NodeState, Slot, SlotState, Stage};
 pub use rerun::Rerun;
+pub use settle::idempotency_key;
 
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},

@@ -2,6 +2,7 @@
 //! here until they are on it.
 
 use std::{
+    collections::VecDeque,
     mem,
     sync::{Arc, Mutex, PoisonError},
 };
@@ -186,6 +187,10 @@ impl Run {
             if let Some((_, answer)) = self.answers.pop_front() {
                 answer(Ok(()));
             }
+        }
+        if self.answers.is_empty() {
+            // Without the room that they took: what is asked once is often all.
+            self.answers = VecDeque::new();
         }
         let is_over = self.execution.is_over() && durable.version == self.execution.version;
         let is_new = durable.version > self.published;

@@ -96,7 +96,7 @@ impl Run {
             item,
             number: attempt,
             digest,
-            idempotency_key: execution.idempotency_key(node, item),
+            round: state.round,
             bindings,
             approved,
             review_notes: state.review_notes.clone(),

@@ -4,8 +4,8 @@ use std::{collections::VecDeque, fmt::Write as _};
 
 use super::{Action, Consequence, Execution, Origin, Refusal, Stage, Step};
 use crate::workflow::{
-    CheckpointId, Digest, Event, Failure, FailureKind, Json, NodeIndex, OnFailure, Position,
-    Timestamp,
+    CheckpointId, Digest, Event, ExecutionId, Failure, FailureKind, Json, NodeId, NodeIndex,
+    OnFailure, Position, Timestamp,
 };
 
 impl Execution {
@@ -181,19 +181,37 @@ impl Execution {
         bytes.copy_from_slice(&digest.0[..16]);
         CheckpointId(uuid::Builder::from_custom_bytes(bytes).into_uuid())
     }
+}
 
-    /// Passed on to systems that take one, so that a repeated attempt has no
-    /// second effect: the same for every attempt of this node and item, until a
-    /// reviewer sends it back and another effect is wanted.
-    pub fn idempotency_key(&self, index: NodeIndex, item: Option<u32>) -> String {
-        let mut key = format!("{}:{}", self.id, self.definition.node(index).id);
-        if let Some(item) = item {
-            let _ = write!(key, ":{item}");
-        }
-        let round = self.node(index).round;
-        if round > 0 {
-            let _ = write!(key, "#{round}");
-        }
-        key
+/// Passed on to systems that take one, so that a repeated attempt has no
+/// second effect: the same for every attempt of this node and item, until a
+/// reviewer sends it back (another `round`) and another effect is wanted.
+pub fn idempotency_key(
+    execution: ExecutionId,
+    node: &NodeId,
+    item: Option<u32>,
+    round: u32,
+) -> String {
+    let mut key = format!("{execution}:{node}");
+    if let Some(item) = item {
+        let _ = write!(key, ":{item}");
+    }
+    if round > 0 {
+        let _ = write!(key, "#{round}");
+    }
+    key
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_effect_that_is_wanted_has_a_key_of_its_own() {
+        let execution: ExecutionId = "01a21c6e-0000-7000-8000-000000000001".parse().unwrap();
+        let key = |item, round| idempotency_key(execution, &"send".parse().unwrap(), item, round);
+        assert_eq!(key(None, 0), format!("{execution}:send"));
+        assert_eq!(key(Some(3), 0), format!("{execution}:send:3"));
+        assert_eq!(key(Some(3), 2), format!("{execution}:send:3#2"));
     }
 }

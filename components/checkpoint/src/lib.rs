@@ -2,7 +2,7 @@
 
 use http::request::Parts;
 use phasewright_endpoint::{
-    Problem, Reply,
+    Problem, Reply, Request,
     bindings::checkpoints::{self, Filter},
     checkpoint,
     request::{
@@ -12,13 +12,12 @@ use phasewright_endpoint::{
         path::{Path, id},
         query::Query,
     },
+    serve,
 };
-use spin_sdk::{
-    http::{Method, Request},
-    http_service,
-};
+use spin_sdk::http::Method;
 
-#[http_service]
+serve!(super::handle);
+
 async fn handle(request: Request) -> Reply {
     route(request).await.unwrap_or_else(Problem::into_reply)
 }

@@ -2,7 +2,7 @@
 //! them again; one or many.
 
 use phasewright_endpoint::{
-    Problem, Reply,
+    Problem, Reply, Request,
     bindings::{
         executions::{self, Action, Execution, Started},
         types::Caller,
@@ -17,13 +17,12 @@ use phasewright_endpoint::{
         path::{Path, id},
         query::Query,
     },
+    serve,
 };
-use spin_sdk::{
-    http::{HeaderMap, Method, Request, StatusCode},
-    http_service,
-};
+use spin_sdk::http::{HeaderMap, Method, StatusCode};
 
-#[http_service]
+serve!(super::handle);
+
 async fn handle(request: Request) -> Reply {
     route(request).await.unwrap_or_else(Problem::into_reply)
 }

@@ -2,17 +2,16 @@
 
 use http::{HeaderValue, StatusCode, header, request::Parts};
 use phasewright_endpoint::{
-    Problem, Reply,
+    Problem, Reply, Request,
     bindings::health::{self, Probe},
     reply,
     request::allow,
+    serve,
 };
-use spin_sdk::{
-    http::{Method, Request},
-    http_service,
-};
+use spin_sdk::http::Method;
 
-#[http_service]
+serve!(super::handle);
+
 async fn handle(request: Request) -> Reply {
     let (head, _) = request.into_parts();
     let mut reply = probe(&head).await.unwrap_or_else(Problem::into_reply);

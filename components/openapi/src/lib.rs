@@ -4,14 +4,12 @@
 
 use http::request::Parts;
 use phasewright_endpoint::{
-    Problem, Reply,
+    Problem, Reply, Request,
     reply::with_tag,
     request::{allow, caller::caller, path::Path, query::Query},
+    serve,
 };
-use spin_sdk::{
-    http::{Method, Request},
-    http_service,
-};
+use spin_sdk::http::Method;
 
 /// The document, without spaces.
 const DOCUMENT: &str = include_str!(concat!(env!("OUT_DIR"), "/openapi.json"));
@@ -19,7 +17,8 @@ const DOCUMENT: &str = include_str!(concat!(env!("OUT_DIR"), "/openapi.json"));
 /// Its tag, with the quotes.
 const TAG: &str = include_str!(concat!(env!("OUT_DIR"), "/openapi.tag"));
 
-#[http_service]
+serve!(super::handle);
+
 async fn handle(request: Request) -> Reply {
     let (head, _) = request.into_parts();
     show(&head).unwrap_or_else(Problem::into_reply)

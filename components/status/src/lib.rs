@@ -3,7 +3,7 @@
 use futures::StreamExt;
 use http::request::Parts;
 use phasewright_endpoint::{
-    Problem, Reply, artifact,
+    Problem, Reply, Request, artifact,
     bindings::{artifacts, events, executions},
     event,
     execution::{self, bulk},
@@ -15,13 +15,12 @@ use phasewright_endpoint::{
         path::{Path, artifact_name, id},
         query::Query,
     },
+    serve,
 };
-use spin_sdk::{
-    http::{Method, Request},
-    http_service,
-};
+use spin_sdk::http::Method;
 
-#[http_service]
+serve!(super::handle);
+
 async fn handle(request: Request) -> Reply {
     let (head, _) = request.into_parts();
     route(&head).await.unwrap_or_else(Problem::into_reply)

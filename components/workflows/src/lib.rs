@@ -2,7 +2,7 @@
 
 use http::request::Parts;
 use phasewright_endpoint::{
-    Problem, Reply,
+    Problem, Reply, Request,
     bindings::{catalog, definitions},
     definition,
     request::{
@@ -14,13 +14,12 @@ use phasewright_endpoint::{
         path::{Path, id, number, phase_name},
         query::Query,
     },
+    serve,
 };
-use spin_sdk::{
-    http::{Method, Request},
-    http_service,
-};
+use spin_sdk::http::Method;
 
-#[http_service]
+serve!(super::handle);
+
 async fn handle(request: Request) -> Reply {
     route(request).await.unwrap_or_else(Problem::into_reply)
 }

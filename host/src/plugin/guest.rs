@@ -141,17 +141,17 @@ async fn within<T>(
     let metered = poll_fn(|cx| {
         let before = thread_time();
         let polled = work.as_mut().poll(cx);
-        used += thread_time().saturating_sub(before);
         if let Some(exceeded) = outbound.exceeded() {
             return Poll::Ready(Err(exceeded));
         }
-        match polled {
-            Poll::Ready(value) => Poll::Ready(Ok(value)),
-            Poll::Pending if used > limits.cpu_time => {
-                Poll::Ready(Err(Exceeded::CpuTime(limits.cpu_time)))
-            }
-            Poll::Pending => Poll::Pending,
+        if let Poll::Ready(value) = polled {
+            return Poll::Ready(Ok(value));
         }
+        used += thread_time().saturating_sub(before);
+        if used > limits.cpu_time {
+            return Poll::Ready(Err(Exceeded::CpuTime(limits.cpu_time)));
+        }
+        Poll::Pending
     });
     let (wall_clock, exceeded) = match node {
         Some(node) if node < limits.wall_clock => (node, Exceeded::NodeTimeout(node)),

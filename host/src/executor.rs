@@ -55,7 +55,7 @@ use lease::Lease;
 use mail::Mail;
 use places::Places;
 use progress::Untold;
-use run::{Begin, Run, Start, Wake, Wakes};
+use run::{Actor, Begin, Run, Start, Wake, Wakes};
 
 /// Executions in memory at a time. What is started beyond that stays in the store until
 /// there is room; those that wait for a person or for long are not in memory.
@@ -368,7 +368,13 @@ impl Shared {
         let (sender, wakes) = flume::bounded(WAKES_MAX);
         runs.insert(id, sender.clone());
         drop(runs);
-        tokio::spawn(Run::host(self.clone(), id, sender.clone(), wakes, begin));
+        let actor = Actor {
+            shared: self.clone(),
+            id,
+            sender: sender.clone(),
+            wakes,
+        };
+        tokio::spawn(actor.host(begin));
         Ok(sender)
     }
 

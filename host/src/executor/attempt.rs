@@ -274,7 +274,8 @@ impl AttemptHost for Report {
 /// Waits until a version is durable. After a failed commit nothing may have an effect any more,
 /// even if that version is durable: somebody else may have taken the execution over.
 async fn may_have_effects(commits: &Commits, version: u64) -> Result<(), String> {
-    match commits.settled(version).await.failure {
+    commits.settled(version).await;
+    match commits.now().failure {
         None => Ok(()),
         Some(_) => Err(GONE.to_owned()),
     }

@@ -3,7 +3,7 @@
 //! it, would be kilobytes.
 
 use std::{
-    collections::BTreeMap,
+    collections::VecDeque,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
@@ -16,9 +16,10 @@ pub(super) struct Places(Mutex<Line>);
 
 struct Line {
     free: usize,
-    /// Of the next attempt. What waits runs in this order.
-    ticket: u64,
-    waiting: BTreeMap<u64, Waiting>,
+    /// In the order in which it runs; nothing where something was called off.
+    waiting: VecDeque<Option<Waiting>>,
+    /// Of what is first in line.
+    first: u64,
     is_closed: bool,
 }
 
@@ -35,8 +36,8 @@ impl Places {
     pub(super) fn new(count: usize) -> Arc<Self> {
         Arc::new(Self(Mutex::new(Line {
             free: count,
-            ticket: 0,
-            waiting: BTreeMap::new(),
+            waiting: VecDeque::new(),
+            first: 0,
             is_closed: false,
         })))
     }
@@ -45,15 +46,15 @@ impl Places {
     pub(super) fn give(self: &Arc<Self>, job: Box<Job>) -> Given {
         let (call, registration) = AbortHandle::new_pair();
         let mut line = self.line();
-        let ticket = line.ticket;
-        line.ticket += 1;
         if line.free > 0 {
             line.free -= 1;
             drop(line);
             tokio::spawn(self.clone().work((job, registration)));
-        } else {
-            line.waiting.insert(ticket, (job, registration));
+            return Given { call, place: None };
         }
+        let ticket = line.first + line.waiting.len() as u64;
+        line.waiting.push_back(Some((job, registration)));
+        drop(line);
         Given {
             call,
             place: Some((self.clone(), ticket)),
@@ -77,17 +78,32 @@ impl Places {
     /// What waits longest; gives the place up when there is none.
     fn next(&self) -> Option<Waiting> {
         let mut line = self.line();
-        let first = (!line.is_closed)
-            .then(|| line.waiting.pop_first())
-            .flatten();
+        let first = if line.is_closed { None } else { line.pop() };
         if first.is_none() {
             line.free += 1;
         }
-        first.map(|(_, waiting)| waiting)
+        first
     }
 
     fn line(&self) -> MutexGuard<'_, Line> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Line {
+    fn pop(&mut self) -> Option<Waiting> {
+        while let Some(first) = self.waiting.pop_front() {
+            self.first += 1;
+            if first.is_some() {
+                return first;
+            }
+        }
+        None
+    }
+
+    fn withdraw(&mut self, ticket: u64) -> Option<Waiting> {
+        let at = usize::try_from(ticket.checked_sub(self.first)?).ok()?;
+        self.waiting.get_mut(at)?.take()
     }
 }
 
@@ -103,7 +119,7 @@ impl Given {
 impl Drop for Given {
     fn drop(&mut self) {
         if let Some((places, ticket)) = &self.place {
-            let waiting = places.line().waiting.remove(ticket);
+            let waiting = places.line().withdraw(*ticket);
             // What it holds on to goes with it, and not under the lock.
             drop(waiting);
         }

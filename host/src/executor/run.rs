@@ -40,6 +40,7 @@ use held::Held;
 
 pub use durable::summary;
 pub(super) use durable::{CommitFailure, Commits};
+pub(super) use life::Actor;
 
 /// An execution that waits longer than this is released from memory. Shorter
 /// waits are not worth a round through the store, whose poll is coarser.
@@ -170,7 +171,7 @@ impl Run {
             }
             self.set_timer();
             tokio::select! {
-                _ = self.commits.settled(self.published + 1) => {}
+                () = self.commits.settled(self.published + 1) => {}
                 Ok(wake) = wakes.recv_async() => self.wake(wake).await,
                 () = &mut self.timer => self.input(Input::Tick),
             }

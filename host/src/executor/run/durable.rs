@@ -65,16 +65,20 @@ impl Commits {
     }
 
     /// Waits until a version is durable, or never will be.
-    pub(in crate::executor) async fn settled(&self, version: u64) -> Durable {
+    pub(in crate::executor) async fn settled(&self, version: u64) {
         loop {
             // Told from here on, even before it is polled.
             let told = self.told.notified();
-            let durable = self.now();
-            if durable.version >= version || durable.failure.is_some() {
-                return durable;
+            if self.is_settled(version) {
+                return;
             }
             told.await;
         }
+    }
+
+    fn is_settled(&self, version: u64) -> bool {
+        let durable = self.durable.lock().unwrap_or_else(PoisonError::into_inner);
+        durable.version >= version || durable.failure.is_some()
     }
 }
 

@@ -26,33 +26,32 @@ enum Loaded {
     Missing,
 }
 
-impl Run {
+/// What an actor goes by, however often it begins.
+pub(in crate::executor) struct Actor {
+    pub(in crate::executor) shared: Arc<Shared>,
+    pub(in crate::executor) id: ExecutionId,
+    pub(in crate::executor) sender: Wakes,
+    pub(in crate::executor) wakes: flume::Receiver<Box<Wake>>,
+}
+
+impl Actor {
     /// The life of an actor, from its start or its journal to its end.
-    pub(in crate::executor) async fn host(
-        shared: Arc<Shared>,
-        id: ExecutionId,
-        sender: Wakes,
-        wakes: flume::Receiver<Box<Wake>>,
-        begin: Begin,
-    ) {
-        let guarded = AssertUnwindSafe(Self::lives(&shared, id, &sender, &wakes, begin));
+    pub(in crate::executor) async fn host(self, begin: Begin) {
+        let guarded = AssertUnwindSafe(self.lives(begin));
         if guarded.catch_unwind().await.is_err() {
-            report_flaw(id, &"the actor of the execution panicked");
+            report_flaw(self.id, &"the actor of the execution panicked");
         }
         // Whoever asks from here on finds nobody and asks anew; who asked already
         // sees the answer dropped.
-        shared.forget(id);
+        self.shared.forget(self.id);
     }
 
-    async fn lives(
-        shared: &Arc<Shared>,
-        id: ExecutionId,
-        sender: &Wakes,
-        wakes: &flume::Receiver<Box<Wake>>,
-        begin: Begin,
-    ) {
+    async fn lives(&self, begin: Begin) {
         let mut started = match begin {
-            Begin::New(start) => Some(Self::start(shared.clone(), *start, sender.clone())),
+            Begin::New(start) => {
+                let run = Run::start(self.shared.clone(), *start, self.sender.clone());
+                Some(run)
+            }
             Begin::Load => None,
         };
         let mut pause = BACKOFF.0;
@@ -60,19 +59,19 @@ impl Run {
             let mut run = match started.take() {
                 Some(run) => run,
                 // Rarer than the rest, and larger.
-                None => match Box::pin(Self::load(shared, id, sender)).await {
+                None => match Box::pin(self.load()).await {
                     Ok(Loaded::Here(run)) => run,
                     // Nobody can ask here any more.
                     Ok(Loaded::Elsewhere) => {
-                        return Self::refuse(wakes, &CommandError::Elsewhere);
+                        return self.refuse(&CommandError::Elsewhere);
                     }
                     Ok(Loaded::Missing) => {
-                        return Self::refuse(wakes, &CommandError::NotFound(id));
+                        return self.refuse(&CommandError::NotFound(self.id));
                     }
                     Err(error) => {
-                        warn!(execution.id = %id, %error, "failed to load the execution; trying again");
-                        Self::refuse(wakes, &CommandError::Store(error));
-                        if *shared.stop.borrow() {
+                        warn!(execution.id = %self.id, %error, "failed to load the execution; trying again");
+                        self.refuse(&CommandError::Store(error));
+                        if *self.shared.stop.borrow() {
                             return;
                         }
                         tokio::time::sleep(pause).await;
@@ -81,7 +80,7 @@ impl Run {
                     }
                 },
             };
-            let life = run.live(wakes).await;
+            let life = run.live(&self.wakes).await;
             match life {
                 Life::Left if run.let_go().await => return,
                 Life::Left => {}
@@ -91,7 +90,7 @@ impl Run {
                     if !is_created {
                         return;
                     }
-                    warn!(execution.id = %id, ?failure, "reading the execution back");
+                    warn!(execution.id = %self.id, ?failure, "reading the execution back");
                 }
             }
             drop(run);
@@ -100,6 +99,49 @@ impl Run {
         }
     }
 
+    async fn load(&self) -> Result<Loaded, StoreError> {
+        let Self { shared, id, .. } = self;
+        let corrupt =
+            |flaw: &dyn std::fmt::Display| StoreError::Corrupt(format!("execution {id}: {flaw}"));
+        let Some(journal) = shared.store.load(*id).await? else {
+            return Ok(Loaded::Missing);
+        };
+        let execution = fold(&*shared.definitions, &journal).await?;
+        let mut run = Run::new(shared.clone(), execution, self.sender.clone());
+        run.owner = journal.owner;
+        run.crashes = journal.crashes;
+        if !run.own().await? {
+            return Ok(Loaded::Elsewhere);
+        }
+        let version = run.execution.version;
+        run.inbox = Inbox::of(&run.execution, &journal.events);
+        run.published = version;
+        run.commits.update(|durable| durable.version = version);
+        run.stay_until = Some(Instant::now() + STAY);
+        let now = shared.clock.now();
+        let step = if run.crashes >= shared.crashes_max {
+            let crashes = run.crashes;
+            run.execution.handle(Input::Abandon { crashes }, now)
+        } else {
+            run.execution.recover(now)
+        };
+        let step = step.map_err(|flaw| corrupt(&flaw))?;
+        debug!(execution.id = %id, version, "loaded");
+        run.take(step, Beside::default());
+        Ok(Loaded::Here(Box::new(run)))
+    }
+
+    /// Tells whoever has asked why there is no answer.
+    fn refuse(&self, why: &CommandError) {
+        for wake in self.wakes.try_iter() {
+            if let Wake::Command { reply, .. } = *wake {
+                let _ = reply.send(Err(why.clone()));
+            }
+        }
+    }
+}
+
+impl Run {
     /// Gives up what nobody here goes on with. False when that failed.
     async fn let_go(&mut self) -> bool {
         // What a stopping host owns it lets go of all at once.
@@ -155,15 +197,6 @@ impl Run {
         }
     }
 
-    /// Tells whoever has asked why there is no answer.
-    fn refuse(wakes: &flume::Receiver<Box<Wake>>, why: &CommandError) {
-        while let Ok(wake) = wakes.try_recv() {
-            if let Wake::Command { reply, .. } = *wake {
-                let _ = reply.send(Err(why.clone()));
-            }
-        }
-    }
-
     /// An actor of an execution that is not stored yet.
     fn new(shared: Arc<Shared>, execution: Execution, wakes: Wakes) -> Self {
         let host = shared.lease.host();
@@ -186,41 +219,6 @@ impl Run {
             published: 0,
             is_stale: false,
         }
-    }
-
-    async fn load(
-        shared: &Arc<Shared>,
-        id: ExecutionId,
-        wakes: &Wakes,
-    ) -> Result<Loaded, StoreError> {
-        let corrupt =
-            |flaw: &dyn std::fmt::Display| StoreError::Corrupt(format!("execution {id}: {flaw}"));
-        let Some(journal) = shared.store.load(id).await? else {
-            return Ok(Loaded::Missing);
-        };
-        let execution = fold(&*shared.definitions, &journal).await?;
-        let mut run = Self::new(shared.clone(), execution, wakes.clone());
-        run.owner = journal.owner;
-        run.crashes = journal.crashes;
-        if !run.own().await? {
-            return Ok(Loaded::Elsewhere);
-        }
-        let version = run.execution.version;
-        run.inbox = Inbox::of(&run.execution, &journal.events);
-        run.published = version;
-        run.commits.update(|durable| durable.version = version);
-        run.stay_until = Some(Instant::now() + STAY);
-        let now = shared.clock.now();
-        let step = if run.crashes >= shared.crashes_max {
-            let crashes = run.crashes;
-            run.execution.handle(Input::Abandon { crashes }, now)
-        } else {
-            run.execution.recover(now)
-        };
-        let step = step.map_err(|flaw| corrupt(&flaw))?;
-        debug!(execution.id = %id, version, "loaded");
-        run.take(step, Beside::default());
-        Ok(Loaded::Here(Box::new(run)))
     }
 
     /// Sees to it that this host owns what it is going to run. What only waits is

@@ -49,6 +49,7 @@ use crate::{
     store::{Keep, StartKey, Store, StoreError, Summary, Writer},
     workflow::{Command, Definition, Digest, Event, Execution, ExecutionId},
 };
+use command::answered;
 use count::Count;
 use finished::Finished;
 use lease::Lease;
@@ -334,16 +335,6 @@ impl Executor {
             }
         }
     }
-}
-
-/// Sends an actor a wake and waits for its answer; none when it is gone without one.
-///
-/// The sender goes before the wait: a message that is sent in the moment when the receiver is dropped
-/// stays in the channel, and the reply in it, for as long as there is a sender.
-async fn answered<T>(run: Wakes, wake: Wake, answer: oneshot::Receiver<T>) -> Option<T> {
-    run.send_async(Box::new(wake)).await.ok()?;
-    drop(run);
-    answer.await.ok()
 }
 
 impl Shared {

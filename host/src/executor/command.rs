@@ -2,6 +2,7 @@
 
 use tokio::sync::oneshot;
 
+use super::run::{Wake, Wakes};
 use crate::{
     store::{Keyed, StoreError, Summary},
     workflow::{ExecutionId, Refusal},
@@ -56,3 +57,13 @@ pub enum CommandError {
 
 /// Where an answer goes.
 pub(super) type Reply<T> = oneshot::Sender<Result<T, CommandError>>;
+
+/// Sends an actor a wake and waits for its answer; none when it is gone without one.
+///
+/// The sender goes before the wait: a message that is sent in the moment when the receiver is dropped
+/// stays in the channel, and the reply in it, for as long as there is a sender.
+pub(super) async fn answered<T>(run: Wakes, wake: Wake, answer: oneshot::Receiver<T>) -> Option<T> {
+    run.send_async(Box::new(wake)).await.ok()?;
+    drop(run);
+    answer.await.ok()
+}

@@ -5,7 +5,7 @@
 //! - [`execution`], [`event`], [`artifact`], [`checkpoint`], [`definition`]: the requests and JSON
 //!   shapes of one kind of thing each.
 //! - [`reply`]: JSON text, streams and problems as HTTP replies.
-//! - [`serve`]: what the host gives to a component and gets from it.
+//! - [`mod@serve`]: what the host gives to a component and gets from it.
 //!
 //! **Invariant:** nothing here keeps anything between two requests. Hosts reuse the instances of a
 //! component, so whatever stayed would be seen by another caller.

@@ -74,7 +74,8 @@ fn taken(request: types::Request) -> Result<Request, ErrorCode> {
             .map_err(|_| ErrorCode::HttpRequestUriInvalid)?,
         None => Uri::default(),
     };
-    let method = method(request.get_method())?;
+    let method =
+        Method::try_from(request.get_method()).map_err(|_| ErrorCode::HttpRequestMethodInvalid)?;
     let headers = headers(request.get_headers().copy_all())?;
     let mut taken = Request::new(Body {
         untouched: Some(request),
@@ -84,12 +85,6 @@ fn taken(request: types::Request) -> Result<Request, ErrorCode> {
     *taken.method_mut() = method;
     *taken.headers_mut() = headers;
     Ok(taken)
-}
-
-fn method(method: types::Method) -> Result<Method, ErrorCode> {
-    method
-        .try_into()
-        .map_err(|_| ErrorCode::HttpRequestMethodInvalid)
 }
 
 fn headers(all: Vec<(String, Vec<u8>)>) -> Result<HeaderMap, ErrorCode> {

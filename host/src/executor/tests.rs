@@ -148,11 +148,31 @@ impl World {
         }
     }
 
+    /// One place, and so many executions that hold it one after the other.
+    async fn crowded(executions: u128) -> Self {
+        let world = Self::with(&["hold"], Duration::from_millis(1), 1).await;
+        world.gate.pass(100);
+        for number in 1..=executions {
+            world.start_as(number, None).await.unwrap();
+        }
+        settle().await;
+        assert_eq!(world.called(), [1]);
+        world
+    }
+
+    async fn cancel(&self, number: u128) {
+        let cancel = Command::Cancel {
+            reason: String::new(),
+            by: None,
+        };
+        self.executor.command(id(number), cancel).await.unwrap();
+    }
+
     fn new_execution(&self, number: u128) -> NewExecution {
         let nodes = self.definition.nodes.iter();
         let phases = nodes.map(|node| (node.phase.clone(), Digest([0; 32])));
         NewExecution {
-            id: ExecutionId(uuid::Uuid::from_u128(number)),
+            id: id(number),
             definition: self.definition.clone(),
             created: Event::ExecutionCreated {
                 workflow: self.definition.id.clone(),
@@ -197,6 +217,10 @@ impl World {
             .map(|batch| batch.iter().map(|(_, events)| events).sum())
             .collect()
     }
+}
+
+fn id(number: u128) -> ExecutionId {
+    ExecutionId(uuid::Uuid::from_u128(number))
 }
 
 /// Lets everything run that can, and then some.
@@ -282,24 +306,10 @@ async fn a_host_that_stops_writes_what_it_holds() {
     stop.await.unwrap();
 }
 
-fn cancel() -> Command {
-    Command::Cancel {
-        reason: String::new(),
-        by: None,
-    }
-}
-
 #[tokio::test]
 async fn what_waits_for_a_place_runs_in_order_unless_it_is_called_off() {
-    let world = World::with(&["hold"], Duration::from_millis(1), 1).await;
-    world.gate.pass(100);
-    for number in 1..=4 {
-        world.start_as(number, None).await.unwrap();
-    }
-    settle().await;
-    assert_eq!(world.called(), [1]);
-    let second = ExecutionId(uuid::Uuid::from_u128(2));
-    world.executor.command(second, cancel()).await.unwrap();
+    let world = World::crowded(4).await;
+    world.cancel(2).await;
     world.echo.let_go.add_permits(1);
     eventually(|| world.called() == [1, 3]).await;
     world.echo.let_go.add_permits(1);
@@ -312,24 +322,14 @@ async fn what_waits_for_a_place_runs_in_order_unless_it_is_called_off() {
 
 #[tokio::test]
 async fn what_runs_makes_room_when_it_is_called_off() {
-    let world = World::with(&["hold"], Duration::from_millis(1), 1).await;
-    world.gate.pass(100);
-    world.start_as(1, None).await.unwrap();
-    world.start_as(2, None).await.unwrap();
-    settle().await;
-    assert_eq!(world.called(), [1]);
-    let first = ExecutionId(uuid::Uuid::from_u128(1));
-    world.executor.command(first, cancel()).await.unwrap();
+    let world = World::crowded(2).await;
+    world.cancel(1).await;
     eventually(|| world.called() == [1, 2]).await;
 }
 
 #[tokio::test]
 async fn a_host_that_stops_begins_nothing_that_waits() {
-    let world = World::with(&["hold"], Duration::from_millis(1), 1).await;
-    world.gate.pass(100);
-    world.start_as(1, None).await.unwrap();
-    world.start_as(2, None).await.unwrap();
-    settle().await;
+    let world = World::crowded(2).await;
     let executor = world.executor.clone();
     let stop = tokio::spawn(async move { executor.stop(Duration::from_hours(1)).await });
     settle().await;

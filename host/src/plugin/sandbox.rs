@@ -182,14 +182,16 @@ impl Sandbox {
         attempt: Attempt,
         host: Arc<dyn AttemptHost>,
     ) -> Result<Produced, Failure> {
+        let timeout = attempt.timeout;
+        // Before there is room for it: what is refused needs none.
+        let request = request(phase, attempt).await?;
         let grant = Grant {
             limits: phase.grant.limits,
             variables: phase.grant.variables.clone(),
             outbound: Some((phase.info.name.clone(), phase.grant.hosts.clone())),
-            timeout: attempt.timeout,
+            timeout,
             memory: self.loader.memory.room(&phase.appetite).await,
         };
-        let request = request(phase, attempt).await?;
         let work = async |store: &mut Store<Guest>| {
             let plugin = phase.component.instantiate_async(&mut *store).await?;
             plugin

@@ -4,7 +4,7 @@
 use std::{
     collections::VecDeque,
     mem,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use bytes::Bytes;
@@ -53,14 +53,11 @@ pub(in crate::executor) struct Commits {
 
 impl Commits {
     pub(in crate::executor) fn now(&self) -> Durable {
-        self.durable
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        self.durable().clone()
     }
 
     pub(in crate::executor) fn update(&self, change: impl FnOnce(&mut Durable)) {
-        change(&mut self.durable.lock().unwrap_or_else(PoisonError::into_inner));
+        change(&mut self.durable());
         self.told.notify_waiters();
     }
 
@@ -77,8 +74,12 @@ impl Commits {
     }
 
     fn is_settled(&self, version: u64) -> bool {
-        let durable = self.durable.lock().unwrap_or_else(PoisonError::into_inner);
+        let durable = self.durable();
         durable.version >= version || durable.failure.is_some()
+    }
+
+    fn durable(&self) -> MutexGuard<'_, Durable> {
+        self.durable.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

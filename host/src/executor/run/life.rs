@@ -15,7 +15,7 @@ use super::{BACKOFF, Begin, Beside, Held, LINGER, Life, Run, STAY, Start, Wake, 
 use crate::{
     executor::{Shared, command::CommandError, fold, inbox::Inbox, report_flaw},
     store::StoreError,
-    workflow::{Execution, ExecutionId, Input},
+    workflow::{Execution, ExecutionId, Input, Step},
 };
 
 /// What there is to go on with.
@@ -49,7 +49,10 @@ impl Actor {
     async fn lives(&self, begin: Begin) {
         let mut started = match begin {
             Begin::New(start) => {
-                let run = Run::start(self.shared.clone(), *start, self.sender.clone());
+                let (run, step, beside) =
+                    Run::start(self.shared.clone(), *start, self.sender.clone());
+                let mut run = Box::new(run);
+                run.take(step, beside);
                 Some(run)
             }
             Begin::Load => None,
@@ -158,17 +161,16 @@ impl Run {
         }
     }
 
-    /// The first steps of an execution.
-    fn start(shared: Arc<Shared>, start: Start, wakes: Wakes) -> Box<Self> {
-        let mut run = Box::new(Self::new(shared, start.execution, wakes));
+    /// An actor of an execution that starts, with its first step and what belongs to that.
+    fn start(shared: Arc<Shared>, start: Start, wakes: Wakes) -> (Self, Step, Beside) {
+        let mut run = Self::new(shared, start.execution, wakes);
         run.answer_start(start.reply, start.over);
         let beside = Beside {
             key: start.key,
             blobs: start.blobs,
             ..Beside::default()
         };
-        run.take(start.step, beside);
-        run
+        (run, start.step, beside)
     }
 
     /// Creates an execution for whoever has room for it.
@@ -176,15 +178,14 @@ impl Run {
         let Begin::New(start) = begin else {
             return;
         };
-        let (wakes, _) = flume::bounded(1);
-        let mut run = Self::new(shared, start.execution, wakes);
-        run.answer_start(start.reply, None);
-        let beside = Beside {
-            key: start.key,
-            blobs: start.blobs,
-            ..Beside::default()
+        // Nobody here sees its end.
+        let start = Start {
+            over: None,
+            ..*start
         };
-        run.hold(start.step.events, beside);
+        let (wakes, _) = flume::bounded(1);
+        let (mut run, step, beside) = Self::start(shared, start, wakes);
+        run.hold(step.events, beside);
         run.write_for(None).await;
         loop {
             if let Some(failure) = run.acknowledge() {

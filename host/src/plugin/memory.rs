@@ -2,7 +2,7 @@
 
 use std::sync::{
     Arc,
-    atomic::{AtomicU64, Ordering::Relaxed},
+    atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed},
 };
 
 use tokio::sync::{Mutex, Notify};
@@ -19,7 +19,9 @@ use super::limits::{Exceeded, Limits};
 pub(super) struct MemoryPool {
     bytes_max: u64,
     used: AtomicU64,
-    /// Who waits for room, one after the other: large ones are not overtaken for ever.
+    /// Guests that wait for room. Nobody overtakes them, or large ones would wait for ever.
+    waiting: AtomicUsize,
+    /// Of the one that is first in line.
     turn: Mutex<()>,
     freed: Notify,
 }
@@ -60,6 +62,7 @@ impl MemoryPool {
         Arc::new(Self {
             bytes_max,
             used: AtomicU64::new(0),
+            waiting: AtomicUsize::new(0),
             turn: Mutex::default(),
             freed: Notify::new(),
         })
@@ -67,19 +70,31 @@ impl MemoryPool {
 
     /// Waits until there is room for what a guest is expected to take.
     pub(super) async fn room(self: &Arc<Self>, appetite: &Arc<Appetite>) -> Room {
+        // The usual case does without the lock. It is a fair one: once anybody waited for it, every
+        // guest would, because it goes to the next in line and not to who asks.
+        if self.waiting.load(Relaxed) == 0
+            && let Some(room) = self.try_room(appetite)
+        {
+            return room;
+        }
+        let _waiting = Waiting::new(&self.waiting);
         let _turn = self.turn.lock().await;
-        let spare = loop {
-            let spare = appetite.expected().min(self.bytes_max);
-            if self.take(spare).is_ok() {
-                break spare;
+        loop {
+            if let Some(room) = self.try_room(appetite) {
+                return room;
             }
             self.freed.notified().await;
-        };
-        Room {
+        }
+    }
+
+    fn try_room(self: &Arc<Self>, appetite: &Arc<Appetite>) -> Option<Room> {
+        let spare = appetite.expected().min(self.bytes_max);
+        self.take(spare).ok()?;
+        Some(Room {
             pool: self.clone(),
             appetite: appetite.clone(),
             spare,
-        }
+        })
     }
 
     fn take(&self, bytes: u64) -> Result<(), Exceeded> {
@@ -95,6 +110,22 @@ impl MemoryPool {
     fn give_back(&self, bytes: u64) {
         self.used.fetch_sub(bytes, Relaxed);
         self.freed.notify_one();
+    }
+}
+
+/// One guest in line.
+struct Waiting<'p>(&'p AtomicUsize);
+
+impl<'p> Waiting<'p> {
+    fn new(line: &'p AtomicUsize) -> Self {
+        line.fetch_add(1, Relaxed);
+        Self(line)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Relaxed);
     }
 }
 
@@ -237,6 +268,10 @@ mod tests {
         // Others wait behind it, even if they need nothing.
         let mut small = Box::pin(pool.room(&none));
         assert!(small.as_mut().now_or_never().is_none());
+        // One that gives up is in nobody's way.
+        let mut tired = Box::pin(pool.room(&appetite));
+        assert!(tired.as_mut().now_or_never().is_none());
+        drop(tired);
         // What is kept for a guest it gets, and beyond it what is left.
         assert!(second.memory_growing(0, 170, None).unwrap());
         let error = second.memory_growing(170, 190, None).unwrap_err();
@@ -245,6 +280,7 @@ mod tests {
         let third = third.now_or_never().unwrap();
         assert_eq!(third.spare, 120);
         assert!(small.now_or_never().is_some());
+        assert!(pool.room(&none).now_or_never().is_some());
         drop((second, third));
         assert_eq!(pool.used.load(Relaxed), 0);
     }

@@ -9,12 +9,13 @@ use std::{
     io::{self, Write},
     os::unix::fs::DirBuilderExt,
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
     time::{Duration, SystemTime},
 };
 
+use rayon::ThreadPoolBuilder;
 use tempfile::NamedTempFile;
-use wasmtime::{Engine, component::Component};
+use wasmtime::{Config, Engine, component::Component};
 
 use crate::workflow::Digest;
 
@@ -27,7 +28,12 @@ const KEEP_EXACTNESS: Duration = Duration::from_hours(24);
 /// Compiles components, or takes them from the cache. Cheap to clone.
 #[derive(Clone)]
 pub struct Compiler {
+    /// What components are made for.
     engine: Engine,
+    /// Of engines that compile for it.
+    config: Config,
+    /// Held by who compiles: one component at a time keeps all processors busy.
+    turn: Arc<Mutex<()>>,
     /// The cache for this engine; none where there can be none.
     folder: Option<Arc<Path>>,
 }
@@ -35,8 +41,8 @@ pub struct Compiler {
 impl Compiler {
     /// With a cache in this folder, which any number of hosts may share. Whoever can write there can
     /// have a host run anything, so it is made for this user alone. Without one, components are
-    /// compiled at every start.
-    pub fn new(engine: Engine, cache: &Path) -> Self {
+    /// compiled at every start. `config` is that of `engine`, but for how it allocates instances.
+    pub fn new(engine: Engine, config: Config, cache: &Path) -> Self {
         let mut hasher = DefaultHasher::new();
         engine.precompile_compatibility_hash().hash(&mut hasher);
         let folder = cache.join(format!("{:016x}", hasher.finish()));
@@ -49,6 +55,8 @@ impl Compiler {
         });
         Self {
             engine,
+            config,
+            turn: Arc::default(),
             folder: folder.ok(),
         }
     }
@@ -56,17 +64,25 @@ impl Compiler {
     /// The component of these bytes, which have this digest. Blocks: the first time for seconds.
     pub fn component(&self, digest: Digest, bytes: &[u8]) -> wasmtime::Result<Component> {
         let Some(folder) = &self.folder else {
-            return Component::from_binary(&self.engine, bytes);
+            return self.load(&self.compile(bytes)?);
         };
         let file = folder.join(format!("{digest}.cwasm"));
         if let Some(component) = self.open(&file) {
             return Ok(component);
         }
-        let code = self.engine.precompile_component(bytes)?;
+        let code = self.compile(bytes)?;
         if let Err(error) = write(&file, &code) {
             tracing::warn!(file = %file.display(), "failed to keep a compiled component: {error}");
         }
         self.open(&file).map_or_else(|| self.load(&code), Ok)
+    }
+
+    /// By an engine and on threads that end with it: for the next function they would keep what
+    /// memory the largest one took, some 100 MB.
+    fn compile(&self, bytes: &[u8]) -> wasmtime::Result<Vec<u8>> {
+        let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        let threads = ThreadPoolBuilder::new().build()?;
+        threads.install(|| Engine::new(&self.config)?.precompile_component(bytes))
     }
 
     /// What is in a file; none when it is not there or not whole.
@@ -143,7 +159,7 @@ mod tests {
     const COMPONENT: &str = "(component)";
 
     fn compiler(cache: &Path) -> Compiler {
-        Compiler::new(Engine::default(), cache)
+        Compiler::new(Engine::default(), Config::new(), cache)
     }
 
     /// Has the smallest component compiled; gives the file that it is kept in.

@@ -69,6 +69,7 @@ pub fn command(workspace: &Workspace, mut arguments: Arguments) -> Result<ExitCo
     }
     let mut wanted = Vec::new();
     let mut seconds = SECONDS_DEFAULT;
+    let mut stored = stored::MANY_DEFAULT;
     let mut builds = true;
     arguments.parse(|argument, values| {
         match argument {
@@ -79,6 +80,7 @@ pub fn command(workspace: &Workspace, mut arguments: Arguments) -> Result<ExitCo
                 wanted.push(name.to_owned());
             }
             Argument::Option("seconds") => seconds = values.next()?,
+            Argument::Option("executions") => stored = values.next()?,
             Argument::Option("no-build") => builds = false,
             _ => return Ok(false),
         }
@@ -124,8 +126,7 @@ pub fn command(workspace: &Workspace, mut arguments: Arguments) -> Result<ExitCo
         results.push(postgres::recovery(&setup)?);
     }
     if is_named("stored") {
-        results.extend(stored::measure(&setup, time)?);
-        results.extend(stored::measure(&postgres::Rig::new(&setup)?.setup, time)?);
+        results.extend(stored::measure(&setup, stored)?);
     }
     Ok(tell(results))
 }

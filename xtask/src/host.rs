@@ -3,7 +3,7 @@
 use std::{
     fs::File,
     io::{BufRead, BufReader},
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{ChildStdout, Command, ExitStatus, Stdio},
     sync::mpsc::{self, RecvTimeoutError},
     thread,
@@ -42,6 +42,8 @@ pub struct Setup {
     pub options: Vec<String>,
     /// Worker threads, if not one for each processor.
     pub threads: Option<usize>,
+    /// Cache folder, if not the user's.
+    pub cache: Option<PathBuf>,
 }
 
 /// What became of starting a host.
@@ -69,15 +71,23 @@ pub struct Listening {
 impl Setup {
     /// A host with the phases that ship and its files in `folder`.
     pub fn new(workspace: &Workspace, folder: PathBuf) -> Self {
-        let database = folder.join("demo.db");
         Self {
-            database: format!("sqlite://{}", database.display()),
+            database: sqlite(&folder),
             options: Vec::new(),
             threads: None,
+            cache: None,
             program: workspace.phasewright(),
             root: workspace.root.clone(),
             phases: vec![workspace.phases()],
             folder,
+        }
+    }
+
+    /// The same on a file of its own in another folder.
+    pub fn on_sqlite_in(&self, folder: &Path) -> Self {
+        Self {
+            database: sqlite(folder),
+            ..self.clone()
         }
     }
 
@@ -112,6 +122,9 @@ impl Setup {
         command.env_remove("DATABASE_URL");
         if let Some(threads) = self.threads {
             command.env("TOKIO_WORKER_THREADS", threads.to_string());
+        }
+        if let Some(cache) = &self.cache {
+            command.env("XDG_CACHE_HOME", cache);
         }
         let guard = ChildGuard::spawn(&mut command)
             .with_context(|| format!("start {}", self.program.display()))?;
@@ -190,6 +203,10 @@ impl Host {
         cleanup::ask_to_end(&mut self.guard.child());
         wait(&self.guard, STOP_TIMEOUT)
     }
+}
+
+fn sqlite(folder: &Path) -> String {
+    format!("sqlite://{}", folder.join("demo.db").display())
 }
 
 /// Waits without holding on to the child, so that others can kill it meanwhile.

@@ -94,7 +94,7 @@ const COMMANDS: &[Command] = &[
     },
     Command {
         name: "bench",
-        usage: "[http|latency|throughput|memory|size|edge|postgres|parked|recovery|stored] [--seconds N] [--no-build] | peers [--quick] [--engines A,B] … | micro [NAME] [--seconds N]",
+        usage: "[http|latency|throughput|memory|size|edge|postgres|parked|recovery|stored] [--seconds N] [--executions N] [--no-build] | peers [--quick] [--engines A,B] … | micro [NAME] [--seconds N]",
         about: "measure a host on this machine; peers: beside its peers (bench/README.md); micro: single things in it",
         run: bench::command,
     },

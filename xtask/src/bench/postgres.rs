@@ -159,14 +159,10 @@ fn on_half_the_processors(rig: &Rig, time: Duration) -> Result<f64> {
 /// nothing to do with the first but the processors.
 fn sharing_nothing(setup: &Setup, time: Duration) -> Result<f64> {
     let folders = (TempFolder::new()?, TempFolder::new()?);
-    let apart = |folder: &TempFolder| {
-        let mut setup = setup.clone();
-        setup.database = format!("sqlite://{}", folder.path().join("apart.db").display());
-        setup
-    };
-    let first = apart(&folders.0).start()?;
+    let first = setup.on_sqlite_in(folders.0.path()).start()?;
     define(&first)?;
-    let (one, both) = one_and_two(&first, &apart(&folders.1), time)?;
+    let second = setup.on_sqlite_in(folders.1.path());
+    let (one, both) = one_and_two(&first, &second, time)?;
     first.stop()?;
     eprintln!("  with a SQLite file each: {one:.0}, {both:.0}");
     Ok(both / one)

@@ -120,9 +120,7 @@ pub enum WasmError {
 impl Wasm {
     /// An engine that keeps compiled components in `cache_folder`.
     pub fn new(cache_folder: &Path) -> Result<Self, WasmError> {
-        let config = config();
-        let engine = Engine::new(config.clone().allocation_strategy(pool()));
-        let engine = engine.map_err(WasmError::Engine)?;
+        let engine = Engine::new(&config()).map_err(WasmError::Engine)?;
         let ticker = Arc::new(Ticker {
             running: AtomicUsize::new(0),
             parked: AtomicBool::new(false),
@@ -138,7 +136,7 @@ impl Wasm {
             .thread()
             .clone();
         Ok(Self {
-            compiler: Compiler::new(engine.clone(), config, cache_folder),
+            compiler: Compiler::new(engine.clone(), cache_folder),
             engine,
             ticker,
             thread,
@@ -241,7 +239,8 @@ fn config() -> Config {
         // They lead from code to offsets in a component, which tell nobody anything: components are
         // stripped. Traps are told without them, and functions by their names.
         .generate_address_map(false)
-        .memory_reservation(MEMORY_BYTES_MAX);
+        .memory_reservation(MEMORY_BYTES_MAX)
+        .allocation_strategy(pool());
     config
 }
 

@@ -15,7 +15,7 @@ use std::{
 
 use rayon::ThreadPoolBuilder;
 use tempfile::NamedTempFile;
-use wasmtime::{Config, Engine, component::Component};
+use wasmtime::{Engine, InstanceAllocationStrategy, component::Component};
 
 use crate::workflow::Digest;
 
@@ -28,10 +28,7 @@ const KEEP_EXACTNESS: Duration = Duration::from_hours(24);
 /// Compiles components, or takes them from the cache. Cheap to clone.
 #[derive(Clone)]
 pub struct Compiler {
-    /// What components are made for.
     engine: Engine,
-    /// Of engines that compile for it.
-    config: Config,
     /// Held by who compiles: one component at a time keeps all processors busy.
     turn: Arc<Mutex<()>>,
     /// The cache for this engine; none where there can be none.
@@ -41,8 +38,8 @@ pub struct Compiler {
 impl Compiler {
     /// With a cache in this folder, which any number of hosts may share. Whoever can write there can
     /// have a host run anything, so it is made for this user alone. Without one, components are
-    /// compiled at every start. `config` is that of `engine`, but for how it allocates instances.
-    pub fn new(engine: Engine, config: Config, cache: &Path) -> Self {
+    /// compiled at every start.
+    pub fn new(engine: Engine, cache: &Path) -> Self {
         let mut hasher = DefaultHasher::new();
         engine.precompile_compatibility_hash().hash(&mut hasher);
         let folder = cache.join(format!("{:016x}", hasher.finish()));
@@ -55,7 +52,6 @@ impl Compiler {
         });
         Self {
             engine,
-            config,
             turn: Arc::default(),
             folder: folder.ok(),
         }
@@ -82,7 +78,10 @@ impl Compiler {
     fn compile(&self, bytes: &[u8]) -> wasmtime::Result<Vec<u8>> {
         let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
         let threads = ThreadPoolBuilder::new().build()?;
-        threads.install(|| Engine::new(&self.config)?.precompile_component(bytes))
+        let mut config = self.engine.config().clone();
+        // Nothing runs there, and a pool of instances would be made at once.
+        config.allocation_strategy(InstanceAllocationStrategy::OnDemand);
+        threads.install(|| Engine::new(&config)?.precompile_component(bytes))
     }
 
     /// What is in a file; none when it is not there or not whole.
@@ -159,7 +158,7 @@ mod tests {
     const COMPONENT: &str = "(component)";
 
     fn compiler(cache: &Path) -> Compiler {
-        Compiler::new(Engine::default(), Config::new(), cache)
+        Compiler::new(Engine::default(), cache)
     }
 
     /// Has the smallest component compiled; gives the file that it is kept in.

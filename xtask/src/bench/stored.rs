@@ -51,7 +51,7 @@ struct Filled {
     ids: Vec<String>,
 }
 
-/// On a SQLite file, and then on PostgreSQL, until so many executions are stored in each.
+/// On a `SQLite` file, and then on PostgreSQL, until so many executions are stored in each.
 pub fn measure(setup: &Setup, executions: usize) -> Result<Vec<Value>> {
     if executions <= FEW {
         bail!("--executions is more than {FEW}");

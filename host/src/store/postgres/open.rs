@@ -61,6 +61,11 @@ pub(super) const TABLES: [&str; 12] = [
     "signals",
 ];
 
+/// A list is a page along an index. The planner cannot know that its limits leave everything in, takes
+/// them to leave a handful, and would gather and sort the whole table.
+pub(super) const READING: [(&str, &str); 2] =
+    [("enable_seqscan", "off"), ("enable_bitmapscan", "off")];
+
 pub(super) async fn open(url: &str) -> Result<PostgresStore, StoreError> {
     let application = format!("phasewright {}", Uuid::now_v7());
     let options = options(url)?.application_name(&application);
@@ -80,7 +85,7 @@ pub(super) async fn open(url: &str) -> Result<PostgresStore, StoreError> {
     let trust = Trust::default();
     Ok(PostgresStore {
         writer: Mutex::new(None),
-        readers: pool(READERS, &options, &trust),
+        readers: pool(READERS, &options.clone().options(READING), &trust),
         control: pool(CONTROLLERS, &options, &trust),
         options: writing,
         application,

@@ -7,5 +7,5 @@ WHERE execution = $4
     AND ($5::text IS NULL OR status = $5)
     AND ($6::text IS NULL OR workflow = $6)
     AND (created_at, id) < ($1, $2)
-ORDER BY created_at DESC, id DESC
+ORDER BY checkpoints.created_at DESC, checkpoints.id DESC
 LIMIT $3;

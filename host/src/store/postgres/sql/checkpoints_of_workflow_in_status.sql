@@ -4,5 +4,5 @@ SELECT
     closed_at, codec, payload
 FROM checkpoints
 WHERE workflow = $4 AND status = $5 AND (created_at, id) < ($1, $2)
-ORDER BY created_at DESC, id DESC
+ORDER BY checkpoints.created_at DESC, checkpoints.id DESC
 LIMIT $3;

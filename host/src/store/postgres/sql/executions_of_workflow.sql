@@ -7,5 +7,5 @@ FROM executions
 WHERE workflow = $7 AND id < $1 AND id >= $3
     AND ($4::bigint IS NULL OR definition = $4)
     AND created_at >= $5 AND created_at < $6
-ORDER BY id DESC
+ORDER BY executions.id DESC
 LIMIT $2;

@@ -52,7 +52,7 @@ impl TestDatabase for tempfile::TempDir {
 async fn lists_go_along_an_index() {
     let database = fresh();
     let _store = prepared(&database).await;
-    let settings = super::open::READING.map(|(name, value)| format!("SET {name} = {value};"));
+    let settings = open::READING.map(|(name, value)| format!("SET {name} = {value};"));
     for sql in [
         include_str!("sql/executions.sql"),
         include_str!("sql/executions_in_status.sql"),

@@ -122,13 +122,11 @@ fn look(few: &Filled, many: &Filled) -> Result<Vec<Look>> {
     let mut clients = [few.client()?, many.client()?];
     let mut times = KINDS.map(|_| [Vec::new(), Vec::new()]);
     for turn in 0..=TURNS {
-        for (client, side) in clients.iter_mut().zip(0..) {
+        for (side, client) in clients.iter_mut().enumerate() {
             for (kind, times) in times.iter_mut().enumerate() {
-                for call in 0..CALLS {
-                    let took = client.call(kind, turn * CALLS + call)?;
-                    if turn > 0 {
-                        times[side].push(took);
-                    }
+                let took = client.calls(kind, turn)?;
+                if turn > 0 {
+                    times[side].extend(took);
                 }
             }
         }
@@ -206,12 +204,16 @@ struct Client {
 }
 
 impl Client {
-    fn call(&mut self, kind: usize, at: usize) -> Result<Duration> {
+    /// One turn of one kind; gives how long each call took.
+    fn calls(&mut self, kind: usize, turn: usize) -> Result<Vec<Duration>> {
         let (requests, expects) = &self.requests[kind];
-        let begin = Instant::now();
-        self.connection
-            .call(&requests[at % requests.len()], expects)?;
-        Ok(begin.elapsed())
+        let requests = requests.iter().cycle().skip(turn * CALLS).take(CALLS);
+        let took = requests.map(|request| {
+            let begin = Instant::now();
+            self.connection.call(request, expects)?;
+            Ok(begin.elapsed())
+        });
+        took.collect()
     }
 }
 

@@ -44,7 +44,7 @@ pub trait PhaseRunner: Send + Sync + 'static {
     /// The phases that there are now, by name.
     fn catalog(&self) -> Arc<BTreeMap<PhaseName, PhaseInfo>>;
 
-    /// Calls that there is room for at a time. More would wait inside.
+    /// Calls that there is room for at a time. Whoever calls keeps to it: more may fail.
     fn attempts_max(&self) -> usize;
 
     /// Calls a phase once. Dropping the future ends the call at once.

@@ -1,8 +1,8 @@
 //! The one wasmtime engine of the process, shared by phases, expressions and endpoints.
 //!
 //! **Invariant:** guests of one kind never starve those of another: the pool holds the
-//! largest number of each kind at once, and each kind keeps to its number with a
-//! semaphore of its own.
+//! largest number of each kind at once, and each kind keeps to its number: attempts by the
+//! places that the executor has for them, the others with a semaphore of their own.
 //! **Invariant:** no guest runs for longer than a [`TICK`] without giving its thread back,
 //! as long as whoever polls it holds a [`Ticking`].
 

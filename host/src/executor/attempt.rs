@@ -40,11 +40,9 @@ const GONE: &str = "the execution has left this host";
 /// What an attempt needs, taken from the execution when it starts. Thousands may wait for a place,
 /// so what its definition says is left there.
 pub(super) struct Job {
-    pub(super) shared: Arc<Shared>,
+    pub(super) giver: Giver,
     pub(super) definition: Arc<Definition>,
     pub(super) execution: ExecutionId,
-    pub(super) node: NodeIndex,
-    pub(super) item: Option<u32>,
     pub(super) number: u32,
     /// The component that the execution pinned.
     pub(super) digest: Digest,
@@ -53,6 +51,14 @@ pub(super) struct Job {
     /// The input that a reviewer said it is to run with.
     pub(super) approved: Option<Json>,
     pub(super) review_notes: Option<String>,
+}
+
+/// Who gave an attempt out, for what and when.
+#[derive(Clone)]
+pub(super) struct Giver {
+    pub(super) shared: Arc<Shared>,
+    pub(super) node: NodeIndex,
+    pub(super) item: Option<u32>,
     pub(super) wakes: Wakes,
     pub(super) commits: Arc<Commits>,
     /// Of the execution when the attempt started, its start included: what it depends on.
@@ -64,20 +70,13 @@ pub(super) struct Job {
 impl Job {
     /// Runs the attempt and tells the actor how it ended.
     pub(super) async fn run(self: Box<Self>) {
-        let running = self.shared.running.one();
-        let (node, item, number) = (self.node, self.item, self.number);
-        let wakes = self.wakes.clone();
+        let running = self.giver.shared.running.one();
+        let number = self.number;
         let report = Arc::new(Report {
-            node,
-            item,
+            giver: self.giver.clone(),
             pending: Mutex::default(),
             said: Notify::new(),
             had_effects: AtomicBool::new(false),
-            wakes: self.wakes.clone(),
-            shared: self.shared.clone(),
-            commits: self.commits.clone(),
-            version: self.version,
-            host: self.host,
         });
         let call = pin!(AssertUnwindSafe(self.call(report.clone())).catch_unwind());
         let result = report.while_running(call).await.unwrap_or_else(|_| {
@@ -88,10 +87,13 @@ impl Job {
         });
         let logs = report.take_logs();
         // The actor is gone only when nobody is interested any more.
+        let Giver {
+            node, item, wakes, ..
+        } = &report.giver;
         let _ = wakes
             .send_async(Box::new(Wake::Attempted {
-                node,
-                item,
+                node: *node,
+                item: *item,
                 attempt: number,
                 logs,
                 result,
@@ -102,17 +104,20 @@ impl Job {
     }
 
     async fn call(self: Box<Self>, report: Arc<Report>) -> Result<Produced, Failure> {
-        let shared = self.shared.clone();
         let attempt = self.attempt().await?;
-        shared.runner.run(attempt, report).await
+        let runner = report.giver.shared.runner.clone();
+        runner.run(attempt, report).await
     }
 
     /// What the phase is called with.
     async fn attempt(self: Box<Self>) -> Result<Attempt, Failure> {
-        let node = self.definition.node(self.node);
+        let Giver {
+            shared, node, item, ..
+        } = self.giver;
+        let node = self.definition.node(node);
         let input = match self.approved {
             Some(input) => input,
-            None => evaluate::input(node, &self.bindings, &*self.shared.runner).await?,
+            None => evaluate::input(node, &self.bindings, &*shared.runner).await?,
         };
         Ok(Attempt {
             digest: self.digest,
@@ -120,9 +125,9 @@ impl Job {
             execution: self.execution,
             workflow: self.definition.id.clone(),
             node: node.id.clone(),
-            item: self.item,
+            item,
             number: self.number,
-            idempotency_key: idempotency_key(self.execution, &node.id, self.item, self.round),
+            idempotency_key: idempotency_key(self.execution, &node.id, item, self.round),
             config: node.config.clone(),
             input,
             review_notes: self.review_notes,
@@ -133,17 +138,11 @@ impl Job {
 
 /// What a phase says while it runs.
 struct Report {
-    node: NodeIndex,
-    item: Option<u32>,
+    giver: Giver,
     pending: Mutex<Pending>,
     /// There is something pending.
     said: Notify,
     had_effects: AtomicBool,
-    wakes: Wakes,
-    shared: Arc<Shared>,
-    commits: Arc<Commits>,
-    version: u64,
-    host: HostId,
 }
 
 #[derive(Default)]
@@ -181,14 +180,15 @@ impl Report {
         let mut inputs = self.log_inputs(pending.logs);
         if let Some((fraction, message)) = pending.progress {
             inputs.push(Input::Progressed {
-                node: self.node,
-                item: self.item,
+                node: self.giver.node,
+                item: self.giver.item,
                 fraction,
                 message,
             });
         }
         if !inputs.is_empty() {
             let _ = self
+                .giver
                 .wakes
                 .send_async(Box::new(Wake::Reported(inputs)))
                 .await;
@@ -210,8 +210,8 @@ impl Report {
     fn log_inputs(&self, logs: Vec<(Level, String)>) -> Vec<Input> {
         logs.into_iter()
             .map(|(level, message)| Input::Logged {
-                node: self.node,
-                item: self.item,
+                node: self.giver.node,
+                item: self.giver.item,
                 level,
                 message,
             })
@@ -220,8 +220,8 @@ impl Report {
 
     /// The bytes of an artifact, as soon as it is durable.
     async fn read(&self, reference: ArtifactRef, version: u64) -> Result<Artifact, String> {
-        self.commits.settled(version).await;
-        match self.shared.store.blob(reference.digest).await {
+        self.giver.commits.settled(version).await;
+        match self.giver.shared.store.blob(reference.digest).await {
             Ok(Some(data)) => Ok(Artifact { reference, data }),
             Ok(None) => Err(format!("the bytes of {} are gone", reference.name)),
             Err(error) => Err(error.to_string()),
@@ -246,7 +246,8 @@ impl AttemptHost for Report {
             name: name.to_owned(),
             reply,
         };
-        self.wakes
+        self.giver
+            .wakes
             .send_async(Box::new(wake))
             .await
             .map_err(|_| GONE)?;
@@ -256,14 +257,14 @@ impl AttemptHost for Report {
 
     async fn effect(&self) -> Result<(), String> {
         self.had_effects.store(true, Relaxed);
-        if self.commits.now().version < self.version {
-            let _ = self.wakes.send_async(Box::new(Wake::Awaited)).await;
+        if self.giver.commits.now().version < self.giver.version {
+            let _ = self.giver.wakes.send_async(Box::new(Wake::Awaited)).await;
         }
-        may_have_effects(&self.commits, self.version).await?;
+        may_have_effects(&self.giver.commits, self.giver.version).await?;
         // What this host owns is its own only as long as it has its lease; and in another
         // life, nothing is.
-        self.shared.lease.held().await;
-        if self.shared.lease.host() == self.host {
+        self.giver.shared.lease.held().await;
+        if self.giver.shared.lease.host() == self.giver.host {
             Ok(())
         } else {
             Err(GONE.to_owned())

@@ -5,7 +5,6 @@ use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
 use async_trait::async_trait;
 use serde_json::Value;
 use tokio::{
-    sync::Semaphore,
     task::spawn_blocking,
     time::{Instant, sleep, timeout},
 };
@@ -103,7 +102,6 @@ pub struct Sandbox {
     /// What comes from a store; none without one.
     pinned: Option<Pinned>,
     expressions: Expressions,
-    places: Semaphore,
 }
 
 impl Sandbox {
@@ -133,7 +131,6 @@ impl Sandbox {
                 reason,
             })?,
             loader,
-            places: Semaphore::new(ATTEMPTS_MAX as usize),
         })
     }
 
@@ -217,9 +214,7 @@ impl PhaseRunner for Sandbox {
 
     async fn run(&self, attempt: Attempt, host: Arc<dyn AttemptHost>) -> Result<Produced, Failure> {
         let phase = self.pinned_for(&attempt).await?;
-        let _place = self.places.acquire().await;
-        // Many may wait for a place, and what follows is kilobytes.
-        Box::pin(self.call(&phase, attempt, host)).await
+        self.call(&phase, attempt, host).await
     }
 
     fn check_config(&self, phase: &PhaseName, config: &Value) -> Vec<(String, String)> {

@@ -4,7 +4,13 @@ use bytes::Bytes;
 
 use super::{Run, Wake};
 use crate::{
-    executor::{Bindings, attempt::Job, evaluate, places::Given, report_flaw},
+    executor::{
+        Bindings,
+        attempt::{Giver, Job},
+        evaluate,
+        places::Given,
+        report_flaw,
+    },
     plugin::Produced,
     workflow::{Action, ArtifactRef, Digest, Failure, Json, NodeIndex, Position, Stage},
 };
@@ -90,20 +96,22 @@ impl Run {
             return;
         };
         let job = Box::new(Job {
-            shared: self.shared.clone(),
+            giver: Giver {
+                shared: self.shared.clone(),
+                node,
+                item,
+                wakes: self.wakes.clone(),
+                commits: self.commits.clone(),
+                version: execution.version,
+                host: self.host,
+            },
             execution: execution.id,
-            node,
-            item,
             number: attempt,
             digest,
             round: state.round,
             bindings,
             approved,
             review_notes: state.review_notes.clone(),
-            wakes: self.wakes.clone(),
-            commits: self.commits.clone(),
-            version: execution.version,
-            host: self.host,
             definition,
         });
         let given = self.shared.places.give(job);

@@ -1,10 +1,6 @@
 //! A whole engine: everything put together, opened and stopped in order.
 
-use std::{
-    path::{Path, PathBuf},
-    sync::Arc,
-    time::Duration,
-};
+use std::{path::Path, sync::Arc, time::Duration};
 
 use anyhow::{Context, Result};
 use tokio::task::JoinHandle;
@@ -37,10 +33,8 @@ pub struct Config {
     pub database: String,
     /// How the host lives among others.
     pub hosting: Hosting,
-    /// Folders with phases.
-    pub phases: Vec<PathBuf>,
-    /// The component that evaluates expressions.
-    pub evaluator: PathBuf,
+    /// Where the phases are, and what they may have together.
+    pub sandbox: SandboxConfig,
     /// Who may call.
     pub access: Access,
 }
@@ -61,7 +55,7 @@ impl App {
     /// Opens the database and loads the phases.
     pub async fn open(config: Config) -> Result<Self> {
         let wasm = open_wasm()?;
-        let sandbox = open_sandbox(&wasm, config.phases, config.evaluator);
+        let sandbox = open_sandbox(&wasm, &config.sandbox);
         let (store, sandbox) = tokio::join!(store::open(&config.database), sandbox);
         let store = store.context("failed to open the database")?;
         let sandbox = sandbox?.keep(store.clone()).await;
@@ -125,15 +119,10 @@ pub fn open_wasm() -> Result<Arc<Wasm>> {
     ))
 }
 
-/// The phases of these folders.
-pub async fn open_sandbox(
-    wasm: &Arc<Wasm>,
-    phases: Vec<PathBuf>,
-    evaluator: PathBuf,
-) -> Result<Sandbox> {
-    let config = SandboxConfig::new(phases, evaluator);
+/// The phases of the configured folders.
+pub async fn open_sandbox(wasm: &Arc<Wasm>, config: &SandboxConfig) -> Result<Sandbox> {
     let env = |name: &str| std::env::var(name).ok();
-    Sandbox::new(wasm.clone(), &config, &env)
+    Sandbox::new(wasm.clone(), config, &env)
         .await
         .context(LOADING)
 }

@@ -20,7 +20,10 @@ use std::{path::PathBuf, process::ExitCode};
 use anyhow::Result;
 use clap::{Args, Parser, Subcommand};
 
-use crate::app;
+use crate::{
+    app,
+    plugin::{MEMORY_BYTES_TOTAL, SandboxConfig},
+};
 
 /// Durable DAG workflows on WebAssembly.
 #[derive(Debug, Parser)]
@@ -81,6 +84,24 @@ struct PhaseArgs {
     /// The component that evaluates expressions
     #[arg(long, value_name = "FILE", env = "PHASEWRIGHT_EVALUATOR", default_value = app::EVALUATOR)]
     evaluator: PathBuf,
+    /// MiB of memory that all phases and expressions which run at a time may have together
+    #[arg(
+        long,
+        value_name = "MIB",
+        env = "PHASEWRIGHT_PHASE_MEMORY_MIB",
+        default_value_t = MEMORY_BYTES_TOTAL >> 20,
+        value_parser = clap::value_parser!(u64).range(64..=1 << 20)
+    )]
+    phase_memory_mib: u64,
+}
+
+impl PhaseArgs {
+    fn sandbox(&self) -> SandboxConfig {
+        SandboxConfig {
+            memory_bytes_total: self.phase_memory_mib << 20,
+            ..SandboxConfig::new(self.folders.clone(), self.evaluator.clone())
+        }
+    }
 }
 
 /// Runs the command of this process.

@@ -25,7 +25,7 @@ pub use catalog::CatalogError;
 pub use grants::GrantsError;
 pub use limits::Limits;
 pub use pinned::PinnedError;
-pub use sandbox::{Sandbox, SandboxConfig, SandboxError};
+pub use sandbox::{MEMORY_BYTES_TOTAL, Sandbox, SandboxConfig, SandboxError};
 pub use schema::Schema;
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};

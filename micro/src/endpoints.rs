@@ -11,7 +11,7 @@ use std::{
 use criterion::Criterion;
 use phasewright::{
     access::Access,
-    app::{App, Config, EVALUATOR},
+    app::{App, Config},
     contract::Engine,
     endpoints::{self, Endpoints, Manifest},
     executor::Hosting,
@@ -21,7 +21,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
-use crate::{phase_folders, root};
+use crate::{root, sandbox};
 
 pub fn bench(criterion: &mut Criterion) {
     let rig = LazyCell::new(Rig::open);
@@ -51,8 +51,7 @@ impl Rig {
         let config = Config {
             database: format!("sqlite://{}", folder.path().join("micro.db").display()),
             hosting: Hosting::default(),
-            phases: phase_folders(),
-            evaluator: root().join(EVALUATOR),
+            sandbox: sandbox(),
             access: Access::Open,
         };
         let runtime = Runtime::new().expect("a runtime");

@@ -23,8 +23,9 @@ use std::{env, path::PathBuf};
 
 use cases::CASES;
 use criterion::{Criterion, Throughput};
+use phasewright::{app::EVALUATOR, plugin::SandboxConfig};
 
-/// The allocator of the host.
+/// The allocator of the host, which here keeps what is freed for a while.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
@@ -82,9 +83,8 @@ fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("..")
 }
 
-/// Folders of phases: those that ship, and those for tests.
-fn phase_folders() -> Vec<PathBuf> {
-    ["target/phases", "target/test-phases"]
-        .map(|folder| root().join(folder))
-        .into()
+/// The phases that ship, and those for tests.
+fn sandbox() -> SandboxConfig {
+    let folders = ["target/phases", "target/test-phases"].map(|folder| root().join(folder));
+    SandboxConfig::new(folders.into(), root().join(EVALUATOR))
 }

@@ -5,7 +5,7 @@ use std::{cell::LazyCell, sync::Arc};
 use async_trait::async_trait;
 use criterion::Criterion;
 use phasewright::{
-    app::{EVALUATOR, open_sandbox, open_wasm},
+    app::{open_sandbox, open_wasm},
     plugin::{Artifact, Attempt, AttemptHost, PhaseRunner, Sandbox},
     workflow::{ExecutionId, Level, PhaseName},
 };
@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 use uuid::Uuid;
 
-use crate::{phase_folders, root};
+use crate::sandbox;
 
 /// What is called, and with which input: one that does next to nothing, and one that has work.
 const CALLS: [(&str, &str); 2] = [
@@ -66,7 +66,7 @@ impl Rig {
         let runtime = Runtime::new().expect("a runtime");
         let sandbox = runtime.block_on(async {
             let wasm = open_wasm().expect("start WebAssembly");
-            open_sandbox(&wasm, phase_folders(), root().join(EVALUATOR)).await
+            open_sandbox(&wasm, &sandbox()).await
         });
         Self {
             runtime,

@@ -61,8 +61,7 @@ impl Run {
         let config = Config {
             database,
             hosting: Hosting::default(),
-            phases: self.phases.folders.clone(),
-            evaluator: self.phases.evaluator.clone(),
+            sandbox: self.phases.sandbox(),
             access: Access::Open,
         };
         let mut app = App::open(config).await?;

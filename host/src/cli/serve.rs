@@ -102,8 +102,7 @@ impl Serve {
                 keep: self.keep_days,
                 ..Hosting::default()
             },
-            phases: self.phases.folders.clone(),
-            evaluator: self.phases.evaluator.clone(),
+            sandbox: self.phases.sandbox(),
         };
         let mut app = App::open(config).await?;
         let engine: Arc<dyn Engine> = app.service.clone();

@@ -27,7 +27,7 @@ impl Validate {
     pub(super) async fn run(self) -> Result<ExitCode> {
         let document = run::read_json(&self.definition)?;
         let wasm = app::open_wasm()?;
-        let runner = app::open_sandbox(&wasm, self.phases.folders, self.phases.evaluator).await?;
+        let runner = app::open_sandbox(&wasm, &self.phases.sandbox()).await?;
         let violations = match service::check_definition(&runner, &document, None).await {
             Ok(_) => Vec::new(),
             Err(CheckError::Invalid(violations)) => violations,

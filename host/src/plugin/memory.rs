@@ -143,8 +143,9 @@ pub(super) struct MemoryMeter {
 impl MemoryMeter {
     pub(super) fn new(room: Room, limits: &Limits) -> Self {
         Self {
+            // With more than all may have it would wait for others though there are none.
+            bytes_max: limits.memory_bytes.min(room.pool.bytes_max),
             room,
-            bytes_max: limits.memory_bytes,
             used: 0,
             growing: 0,
         }

@@ -38,9 +38,9 @@ const HEAVY_BYTES: usize = 256 * 1024;
 /// Violations of a schema that a failure lists.
 const VIOLATIONS_LISTED_MAX: usize = 5;
 
-/// Memory of all guests together unless configured: eight phases at their default limit,
-/// or hundreds of usual ones.
-const MEMORY_BYTES_TOTAL: u64 = 2 << 30;
+/// Memory of all guests together unless configured, in bytes: eight phases at their default
+/// limit, or hundreds of usual ones.
+pub const MEMORY_BYTES_TOTAL: u64 = 2 << 30;
 
 /// Longest time to put the components of the catalog into the store: a first start with some
 /// hundred megabytes over a slow line. Those that are there take one question.

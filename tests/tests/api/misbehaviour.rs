@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::{
     api::{Api, excerpt, text},
-    host::shared,
+    host::{Place, shared},
 };
 
 /// One node fails: the failure in the journal, and what the execution says.
@@ -50,6 +50,17 @@ async fn bystander(api: Api) {
     let journal = api.journal(&text(&execution["execution_id"])).await;
     journal.is_whole("execution_completed");
     journal.each_succeeded_once(61);
+}
+
+#[tokio::test]
+async fn all_phases_together_have_the_memory_that_the_operator_gives() {
+    let place = Place::new();
+    let host = place.host_with(&["--phase-memory-mib", "64"]);
+    let node = json!({"phase": "misbehave", "config": {"mode": "allocate"}});
+    let error = failure(host.api, "allocate", node, json!({})).await;
+    // Of its own 512 MiB it can have no more than that, however often it is tried.
+    let message = "memory limit of 64 MiB exceeded";
+    says(&error, "limit_exceeded", message, "allocate");
 }
 
 #[tokio::test]

@@ -1,6 +1,7 @@
 //! What only PostgreSQL has: hosts that share it, plans, rights.
 
 mod lost;
+mod plans;
 mod refusals;
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
@@ -45,36 +46,6 @@ fn both_databases_do_the_same() {
 impl TestDatabase for tempfile::TempDir {
     fn url(&self) -> String {
         format!("sqlite://{}", self.path().join("test.db").display())
-    }
-}
-
-#[tokio::test]
-async fn lists_go_along_an_index() {
-    let database = fresh();
-    let _store = prepared(&database).await;
-    let settings = open::READING.map(|(name, value)| format!("SET {name} = {value};"));
-    for sql in [
-        include_str!("sql/executions.sql"),
-        include_str!("sql/executions_in_status.sql"),
-        include_str!("sql/executions_of_workflow.sql"),
-        include_str!("sql/executions_of_workflow_in_status.sql"),
-        include_str!("sql/checkpoints.sql"),
-        include_str!("sql/checkpoints_in_status.sql"),
-        include_str!("sql/checkpoints_of_execution.sql"),
-        include_str!("sql/checkpoints_of_workflow.sql"),
-        include_str!("sql/checkpoints_of_workflow_in_status.sql"),
-    ] {
-        let parameters = (1..).take_while(|number| sql.contains(&format!("${number}")));
-        let values = vec!["NULL"; parameters.count()].join(", ");
-        let plan = database
-            .run(&format!(
-                "{} SET plan_cache_mode = force_generic_plan;
-                 PREPARE list AS {sql} EXPLAIN EXECUTE list({values})",
-                settings.concat(),
-            ))
-            .unwrap();
-        let is_along = plan.contains("Index Scan Backward") && !plan.contains("Sort");
-        assert!(is_along, "{sql}\n{plan}");
     }
 }
 

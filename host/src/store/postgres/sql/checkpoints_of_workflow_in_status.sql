@@ -1,8 +1,13 @@
--- Newest first, before ($1, $2), at most $3.
+-- Newest first, before ($1, $2), at most $3. `READING` says why so.
 SELECT
     uuid_send(id) AS id, uuid_send(execution) AS execution, workflow, node, status, created_at,
     closed_at, codec, payload
-FROM checkpoints
-WHERE workflow = $4 AND status = $5 AND (created_at, id) < ($1, $2)
-ORDER BY checkpoints.created_at DESC, checkpoints.id DESC
-LIMIT $3;
+FROM (
+    SELECT *
+    FROM checkpoints
+    WHERE (workflow, status, created_at, id) < ($4, $5, $1, $2)
+    ORDER BY workflow DESC, status DESC, created_at DESC, id DESC
+    LIMIT $3
+) AS page
+WHERE workflow = $4 AND status = $5
+ORDER BY page.created_at DESC, page.id DESC;

@@ -31,7 +31,7 @@ pub use workflow::checkpoints::{
 pub use workflow::definitions::{
     Change, ChangedNode, Definition, Deprecation, Difference, Page as DefinitionPage, Template,
 };
-pub use workflow::events::Event;
+pub use workflow::events::{Event, Page as EventPage};
 pub use workflow::executions::{
     Action, Execution, Filter as ExecutionFilter, MigrationPlan, NodeView, Outcome, Outcomes,
     Page as ExecutionPage, RerunPlan, RerunRequest, StartRequest, Started, Summary,
@@ -152,6 +152,15 @@ pub trait Engine: Send + Sync + 'static {
         id: String,
         version: u32,
     ) -> Result<MigrationPlan, Error>;
+
+    /// `events.list`
+    async fn events_list(
+        &self,
+        caller: Caller,
+        execution_id: String,
+        after: u64,
+        limit: u32,
+    ) -> Result<EventPage, Error>;
 
     /// `events.follow`. Dropping the stream unsubscribes.
     async fn events_follow(

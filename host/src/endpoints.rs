@@ -67,7 +67,7 @@ pub struct Limits {
     /// Responses that one instance streams at once. Default 256: with all instances
     /// streaming, that is more than there can be connections.
     pub streams_per_instance: usize,
-    /// Linear memories and tables of one instance, in bytes. Default 64 MiB: eight times
+    /// Linear memories and tables of one instance, in bytes. Default 128 MiB: several times
     /// the largest request body.
     pub memory_bytes: usize,
 }
@@ -83,7 +83,7 @@ impl Default for Limits {
             requests_per_instance: 128,
             calls_per_instance: ENDPOINT_CALLS_MAX as usize,
             streams_per_instance: 256,
-            memory_bytes: 64 << 20,
+            memory_bytes: 128 << 20,
         }
     }
 }

@@ -11,8 +11,8 @@ mod asking;
 mod bulk;
 mod checkpoints;
 mod definitions;
+mod events;
 mod executions;
-mod follow;
 mod health;
 mod latest;
 mod library;
@@ -44,9 +44,9 @@ use crate::{
     clock::Clock,
     contract::{
         Action, Artifact, Caller, Checkpoint, CheckpointFilter, CheckpointPage, Decision,
-        Definition, DefinitionPage, Difference, Engine, Error, Event, Execution, ExecutionFilter,
-        ExecutionPage, Json, MigrationPlan, Outcomes, PageRequest, Patience, Phase, Probe,
-        RerunPlan, RerunRequest, StartRequest, Started, Summary, Template,
+        Definition, DefinitionPage, Difference, Engine, Error, Event, EventPage, Execution,
+        ExecutionFilter, ExecutionPage, Json, MigrationPlan, Outcomes, PageRequest, Patience,
+        Phase, Probe, RerunPlan, RerunRequest, StartRequest, Started, Summary, Template,
     },
     events::Events,
     executor::Executor,
@@ -97,7 +97,7 @@ impl Engine for Service {
 
     async fn executions_get(&self, caller: Caller, id: String) -> Result<Execution, Error> {
         self.allow(&caller, &Scope::Read)?;
-        self.execution(&id).await
+        executions::shown(self.execution(&id).await?)
     }
 
     async fn executions_wait(
@@ -107,7 +107,7 @@ impl Engine for Service {
         timeout_ms: u32,
     ) -> Result<Execution, Error> {
         self.allow(&caller, &Scope::Read)?;
-        self.wait(&id, timeout_ms).await
+        executions::shown(self.wait(&id, timeout_ms).await?)
     }
 
     async fn executions_list(
@@ -202,6 +202,17 @@ impl Engine for Service {
         };
         let asking = self.allow(&caller, &scope)?;
         self.apply(&asking, &action, filter, &page, manner).await
+    }
+
+    async fn events_list(
+        &self,
+        caller: Caller,
+        execution_id: String,
+        after: u64,
+        limit: u32,
+    ) -> Result<EventPage, Error> {
+        self.allow(&caller, &Scope::Read)?;
+        self.journal(&execution_id, after, limit).await
     }
 
     async fn events_follow(

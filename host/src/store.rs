@@ -85,12 +85,14 @@ pub trait Store: Components + 'static {
     /// The summary and the whole journal of an execution.
     async fn load(&self, execution: ExecutionId) -> Result<Option<Journal>, StoreError>;
 
-    /// Events after `after`, oldest first, at most `limit`.
+    /// Events after `after`, oldest first: at most `limit`, and none after those that have
+    /// `bytes_max` bytes together.
     async fn events(
         &self,
         execution: ExecutionId,
         after: u64,
         limit: u32,
+        bytes_max: usize,
     ) -> Result<Vec<Recorded>, StoreError>;
 
     /// Makes `host` the owner of executions that need one and have none: those that are

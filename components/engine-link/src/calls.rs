@@ -76,6 +76,7 @@ interface! { executions:
 }
 
 interface! { events:
+    list(caller, execution_id: String, after: u64, limit: u32) -> events::Page = value(AGAIN);
     follow(caller, execution_id: String, after: u64) -> StreamReader<Event> = events(AGAIN);
 }
 

@@ -68,15 +68,8 @@ async fn follow(head: &Parts, execution: &str) -> Result<Reply, Problem> {
     let query = Query::parse(head, &["after", "limit"])?;
     let range = event::Range::parse(&query)?;
     let caller = caller(&head.headers)?;
-    let last_event = executions::get(caller.clone(), execution.clone())
-        .await?
-        .last_event;
-    let last = range.last(last_event);
-    if last <= range.after {
-        return Ok(event::none());
-    }
-    let events = events::follow(caller, execution, range.after).await?;
-    event::listed(stream::batches(events), last, last_event).await
+    let page = events::list(caller, execution, range.after, range.limit).await?;
+    Ok(event::listed(&page))
 }
 
 /// Events as they are committed, after the one that the client has seen last.

@@ -115,7 +115,7 @@ impl Run {
         let started = started.map_err(|error| explain("failed to start the execution", error))?;
         let summary = started.summary;
         self.follow(service, &summary.id, document).await?;
-        let execution = service.executions_get(caller(), summary.id).await;
+        let execution = service.execution(&summary.id).await;
         execution.map_err(|error| explain("failed to read the execution", error))
     }
 

@@ -21,8 +21,8 @@ use wasmtime::{
 use super::instance::State;
 use crate::contract::{
     Action, Artifact, Caller, Checkpoint, CheckpointFilter, CheckpointPage, Decision, Engine,
-    Error, Event, Execution, ExecutionFilter, ExecutionPage, MigrationPlan, Outcomes, PageRequest,
-    Phase, Probe, RerunPlan, RerunRequest, StartRequest, Started, Summary,
+    Error, Event, EventPage, Execution, ExecutionFilter, ExecutionPage, MigrationPlan, Outcomes,
+    PageRequest, Phase, Probe, RerunPlan, RerunRequest, StartRequest, Started, Summary,
     bindings::phasewright::workflow, patience,
 };
 
@@ -216,6 +216,17 @@ impl<T: Send> workflow::executions::HostWithStore<T> for HasSelf<State> {
 impl workflow::events::Host for State {}
 
 impl<T: Send> workflow::events::HostWithStore<T> for HasSelf<State> {
+    async fn list(
+        door: &Accessor<T, Self>,
+        caller: Caller,
+        execution_id: String,
+        after: u64,
+        limit: u32,
+    ) -> Result<EventPage, Error> {
+        let engine = engine(door);
+        engine.events_list(caller, execution_id, after, limit).await
+    }
+
     async fn follow(
         door: &Accessor<T, Self>,
         caller: Caller,

@@ -91,6 +91,7 @@ functions! {
         "plan-migration" = executions_plan_migration(caller: Caller, id: String, version: u32) => value;
     }
     "events" {
+        "list" = events_list(caller: Caller, execution_id: String, after: u64, limit: u32) => value;
         "follow" = events_follow(caller: Caller, execution_id: String, after: u64) => events;
     }
     "artifacts" {

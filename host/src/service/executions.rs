@@ -24,7 +24,8 @@ const CLOCKS_APART: Duration = Duration::from_mins(1);
 const REASON_CHARACTERS_MAX: usize = 1000;
 
 impl Service {
-    pub(super) async fn execution(&self, id: &str) -> Result<contract::Execution, Error> {
+    /// The execution as it is now, however large.
+    pub(crate) async fn execution(&self, id: &str) -> Result<contract::Execution, Error> {
         let id = parameters::id("execution", id)?;
         Ok(views::execution(&*self.folded(id).await?))
     }
@@ -168,6 +169,25 @@ impl Service {
             super::news(&mut news, &*self.store, id, summary.version).await?;
         }
     }
+}
+
+/// The execution, unless it is more than an endpoint can show.
+pub(super) fn shown(execution: contract::Execution) -> Result<contract::Execution, Error> {
+    let outputs = execution.nodes.iter().map(|node| &node.output);
+    let outputs = outputs.chain([&execution.output]).flatten();
+    let documents = outputs.chain([&execution.input, &execution.context]);
+    let bytes: usize = documents.map(String::len).sum();
+    if bytes <= views::SHOWN_BYTES_MAX {
+        return Ok(execution);
+    }
+    let Summary { id, status, .. } = execution.summary;
+    Err(Error::Conflict(format!(
+        "execution {id} ({}) has {} MiB of documents, and {} MiB are shown at once; its events have \
+         them one by one",
+        views::to_execution_status(status).as_str(),
+        bytes.div_ceil(1 << 20),
+        views::SHOWN_BYTES_MAX >> 20,
+    )))
 }
 
 /// The fold of the committed journal; none when there is no such execution.

@@ -6,12 +6,17 @@ use serde_json::{Map, Value, json};
 use tokio::sync::oneshot;
 
 use super::{
-    Asking, Service, executions::End, library::Entry, parameters, problems::invalid,
-    versions::absent, views,
+    Asking, Service,
+    executions::{End, shown},
+    library::Entry,
+    parameters,
+    problems::invalid,
+    versions::absent,
+    views,
 };
 use crate::{
     contract::{Error, Patience, StartRequest, Started, Violation},
-    executor::{NewExecution, Started as Begun},
+    executor::{self, NewExecution, Started as Begun},
     store::{self, Keyed, StartKey},
     workflow::{Digest, Event, Version, WorkflowId},
 };
@@ -113,10 +118,14 @@ impl Service {
             Some(patience) => Some(self.awaited(summary.id, end, patience).await?),
             None => None,
         };
+        let now = execution
+            .as_ref()
+            .map(|execution| executor::summary(execution));
         Ok(Started {
-            summary: views::summary(summary),
+            summary: views::summary(now.as_ref().unwrap_or(summary)),
             is_new,
-            execution: execution.map(|execution| views::execution(&execution)),
+            // What is too large to show has started all the same.
+            execution: execution.and_then(|execution| shown(views::execution(&execution)).ok()),
         })
     }
 

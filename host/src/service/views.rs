@@ -1,6 +1,6 @@
 //! Domain types become the contract's.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::{
     contract,
@@ -13,6 +13,10 @@ use crate::{
         NodeStatus, Position, Recorded, Slot, SlotState, Timestamp,
     },
 };
+
+/// Documents that are shown together, in bytes: those of an execution, or that of an event. An endpoint
+/// has them in its memory twice, and other answers beside them.
+pub(super) const SHOWN_BYTES_MAX: usize = 24 << 20;
 
 pub(super) fn summary(summary: &store::Summary) -> contract::Summary {
     contract::Summary {
@@ -125,9 +129,9 @@ pub(super) fn event(execution: ExecutionId, recorded: &Recorded) -> contract::Ev
     }
 }
 
-/// What the event says beside its kind and node.
+/// What the event says beside its kind and node, or how much that is where it is too much.
 fn payload(event: &Event) -> String {
-    match serde_json::to_value(event) {
+    let payload = match serde_json::to_value(event) {
         Ok(Value::Object(mut fields)) => {
             fields.shift_remove("kind");
             fields.shift_remove("node");
@@ -135,7 +139,11 @@ fn payload(event: &Event) -> String {
         }
         // Events are objects of plain values, which always serialise.
         _ => "{}".to_owned(),
+    };
+    if payload.len() > SHOWN_BYTES_MAX {
+        return json!({"omitted_bytes": payload.len()}).to_string();
     }
+    payload
 }
 
 pub(super) fn checkpoint(row: &CheckpointRow) -> contract::Checkpoint {

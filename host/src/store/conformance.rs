@@ -44,6 +44,7 @@ macro_rules! conformance {
             journal::a_key_starts_one_execution,
             journal::a_key_starts_one_execution_of_a_batch,
             journal::a_refused_append_leaves_nothing,
+            journal::a_page_of_events_ends_with_many_bytes,
             journal::commits_are_in_order_and_events_in_pages,
             journal::an_impossible_append_is_invalid,
             journal::big_payloads_come_back,

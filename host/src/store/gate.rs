@@ -85,8 +85,9 @@ impl Store for Gate {
         execution: ExecutionId,
         after: u64,
         limit: u32,
+        bytes_max: usize,
     ) -> Result<Vec<Recorded>, StoreError> {
-        self.inner.events(execution, after, limit).await
+        self.inner.events(execution, after, limit, bytes_max).await
     }
     async fn claim(
         &self,

@@ -156,9 +156,10 @@ impl Store for PostgresStore {
         execution: ExecutionId,
         after: u64,
         limit: u32,
+        bytes_max: usize,
     ) -> Result<Vec<Recorded>, StoreError> {
         self.with(&self.readers, async |connection| {
-            read::events(connection, execution, after, i64::MAX, limit).await
+            read::events(connection, execution, after, limit, bytes_max).await
         })
         .await
     }

@@ -103,8 +103,9 @@ impl Store for SqliteStore {
         execution: ExecutionId,
         after: u64,
         limit: u32,
+        bytes_max: usize,
     ) -> Result<Vec<Recorded>, StoreError> {
-        read::events(&self.readers, execution, after, limit).await
+        read::events(&self.readers, execution, after, limit, bytes_max).await
     }
 
     async fn claim(

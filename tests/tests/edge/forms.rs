@@ -71,6 +71,7 @@ fn the_engine_api_has_every_field_and_case() {
                 "executions.migration-plan": MigrationPlan,
                 "executions.page": ExecutionPage,
                 "events.event": Event,
+                "events.page": EventPage,
                 "artifacts.artifact": Artifact,
                 "checkpoints.checkpoint-status": CheckpointStatus,
                 "checkpoints.checkpoint-position": CheckpointPosition,

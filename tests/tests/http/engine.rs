@@ -16,7 +16,7 @@ use futures::{
 };
 use phasewright::contract::{
     Action, Artifact, Caller, Checkpoint, CheckpointFilter, CheckpointPage, CheckpointStatus,
-    Decision, Definition, DefinitionPage, Difference, Engine, Error, Event, Execution,
+    Decision, Definition, DefinitionPage, Difference, Engine, Error, Event, EventPage, Execution,
     ExecutionFilter, ExecutionPage, Json, MigrationPlan, Outcomes, PageRequest, Patience, Phase,
     Probe, RerunPlan, RerunRequest, StartRequest, Started, Summary, Template,
 };
@@ -193,6 +193,23 @@ impl Engine for Script {
             added: Vec::new(),
             removed: Vec::new(),
             phases: Vec::new(),
+        })
+    }
+
+    async fn events_list(
+        &self,
+        _caller: Caller,
+        execution_id: String,
+        after: u64,
+        limit: u32,
+    ) -> Result<EventPage, Error> {
+        found(&execution_id)?;
+        let last = after + u64::from(limit);
+        Ok(EventPage {
+            items: (after + 1..=last)
+                .map(|seq| event(&execution_id, seq))
+                .collect(),
+            next: Some(last),
         })
     }
 

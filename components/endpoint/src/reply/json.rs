@@ -13,15 +13,27 @@ pub fn object(build: impl FnOnce(&mut Object)) -> Vec<u8> {
 /// Writes an object whose documents have about `bytes` in all, so that the text need not move while
 /// it grows.
 pub fn object_sized(bytes: usize, build: impl FnOnce(&mut Object)) -> Vec<u8> {
-    // The fields around the documents: a few hundred bytes.
-    let mut text = Vec::with_capacity(bytes + 512);
+    let mut text = Vec::with_capacity(bytes + FIELDS_BYTES);
     write_object(&mut text, build);
     text
 }
 
+/// What the fields of an object around its documents take: a few hundred bytes.
+pub const FIELDS_BYTES: usize = 512;
+
 /// A list of objects with the cursor of the page after it: `{"items": […], "next": …}`.
 pub fn page<T, N: Serialize>(items: &[T], next: N, fields: impl Fn(&mut Object, &T)) -> Vec<u8> {
-    object(|page| {
+    page_sized(0, items, next, fields)
+}
+
+/// A page whose documents have about `bytes` in all.
+pub fn page_sized<T, N: Serialize>(
+    bytes: usize,
+    items: &[T],
+    next: N,
+    fields: impl Fn(&mut Object, &T),
+) -> Vec<u8> {
+    object_sized(bytes, |page| {
         page.objects("items", items, fields);
         page.field("next", next);
     })
@@ -83,7 +95,8 @@ impl Object<'_> {
     }
 }
 
-fn write_object(text: &mut Vec<u8>, build: impl FnOnce(&mut Object)) {
+/// Writes an object to the end of a text.
+pub fn write_object(text: &mut Vec<u8>, build: impl FnOnce(&mut Object)) {
     text.push(b'{');
     build(&mut Object {
         text,

@@ -211,7 +211,7 @@ pub async fn commits_are_in_order_and_events_in_pages(database: &dyn TestDatabas
             let mut read = Vec::new();
             loop {
                 let after = read.len() as u64;
-                let page = store.events(id, after, limit).await.unwrap();
+                let page = store.events(id, after, limit, usize::MAX).await.unwrap();
                 if page.is_empty() {
                     break;
                 }
@@ -221,12 +221,26 @@ pub async fn commits_are_in_order_and_events_in_pages(database: &dyn TestDatabas
             assert_eq!(read, journal);
         }
     }
-    assert_eq!(store.events(execution(1), 9, 5).await, Ok(Vec::new()));
-    assert_eq!(
-        store.events(execution(1), u64::MAX, 5).await,
-        Ok(Vec::new())
-    );
-    assert_eq!(store.events(execution(41), 0, 5).await, Ok(Vec::new()));
+    for (id, after) in [(1, 9), (1, u64::MAX), (41, 0)] {
+        let none = store.events(execution(id), after, 5, usize::MAX).await;
+        assert_eq!(none, Ok(Vec::new()), "{id} after {after}");
+    }
+}
+
+pub async fn a_page_of_events_ends_with_many_bytes(database: &dyn TestDatabase) {
+    let store = prepared(database).await;
+    let (id, big) = (execution(1), "x".repeat(1_000));
+    assert_eq!(commit(&*store, &[lines(id, 0, 9, &big)]).await, [Committed]);
+    let numbers = async |after, limit, bytes_max| -> Vec<u64> {
+        let page = store.events(id, after, limit, bytes_max).await.unwrap();
+        page.iter().map(|event| event.seq).collect()
+    };
+    // An event has a little more than what is in it, and there is one of whatever size.
+    assert_eq!(numbers(0, 9, 1).await, [1]);
+    assert_eq!(numbers(2, 9, 1_000).await, [3]);
+    assert_eq!(numbers(2, 9, 3_000).await, [3, 4, 5]);
+    assert_eq!(numbers(2, 2, 3_000).await, [3, 4]);
+    assert_eq!(numbers(7, 9, 100_000).await, [8, 9]);
 }
 
 pub async fn an_impossible_append_is_invalid(database: &dyn TestDatabase) {

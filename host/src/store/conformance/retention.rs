@@ -104,7 +104,13 @@ pub async fn what_was_kept_long_enough_is_removed(database: &dyn TestDatabase) {
         .map(|row| row.execution)
         .collect();
     assert_eq!(open, [execution(4), execution(2)]);
-    assert!(store.events(execution(1), 0, 9).await.unwrap().is_empty());
+    assert!(
+        store
+            .events(execution(1), 0, 9, usize::MAX)
+            .await
+            .unwrap()
+            .is_empty()
+    );
 
     // The same bytes again, after they were gone.
     let again = ended(7, 200, None, &["one"]);

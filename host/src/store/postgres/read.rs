@@ -35,23 +35,27 @@ pub(super) async fn load(
         return Ok(None);
     };
     let last = row.summary.version;
-    let events = events(connection, execution, 0, last, u32::MAX).await?;
-    row.decode(events).map(Some)
+    let rows = query_as::<_, EventRow>(include_str!("sql/journal_events.sql"))
+        .bind(execution.0)
+        .bind(last)
+        .fetch(connection)
+        .map_err(unavailable);
+    row.decode(whole(rows, execution, 0).await?).map(Some)
 }
 
-/// Events after `after` and up to `last`, without a gap.
+/// Events after `after`, without a gap.
 pub(super) async fn events(
     connection: &mut PgConnection,
     execution: ExecutionId,
     after: u64,
-    last: i64,
     limit: u32,
+    bytes_max: usize,
 ) -> Result<Vec<Recorded>, StoreError> {
     let rows = query_as::<_, EventRow>(include_str!("sql/events.sql"))
         .bind(execution.0)
         .bind(i64::try_from(after).unwrap_or(i64::MAX))
-        .bind(last)
         .bind(i64::from(limit))
+        .bind(i64::try_from(bytes_max).unwrap_or(i64::MAX))
         .fetch(connection)
         .map_err(unavailable);
     whole(rows, execution, after).await

@@ -43,17 +43,19 @@ pub(super) async fn load(
     row.decode(whole(events, execution, 0).await?).map(Some)
 }
 
-/// Events after `after` and up to `last`, without a gap.
+/// Events after `after`, without a gap.
 pub(super) async fn events(
     readers: &SqlitePool,
     execution: ExecutionId,
     after: u64,
     limit: u32,
+    bytes_max: usize,
 ) -> Result<Vec<Recorded>, StoreError> {
     let rows = query_as::<_, EventRow>(include_str!("sql/events.sql"))
         .bind(bytes(execution.0))
         .bind(i64::try_from(after).unwrap_or(i64::MAX))
         .bind(limit)
+        .bind(i64::try_from(bytes_max).unwrap_or(i64::MAX))
         .fetch(readers)
         .map_err(unavailable);
     whole(rows, execution, after).await

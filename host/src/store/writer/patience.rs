@@ -103,7 +103,7 @@ async fn attempt(
 /// Does the journal have exactly these events in this place?
 async fn is_there(store: &dyn Store, append: &Append) -> Result<bool, StoreError> {
     let count = u32::try_from(append.events.len()).unwrap_or(u32::MAX);
-    let events = store.events(append.execution, append.expected, count);
+    let events = store.events(append.execution, append.expected, count, usize::MAX);
     // A store that cannot read now cannot say no.
     let events = events.await.map_err(|error| match error {
         StoreError::Unavailable(reason) => StoreError::Uncertain(reason),

@@ -73,6 +73,7 @@ async fn call(
             rerun(caller, id, request, wait) plan_rerun(caller, id, request)
             apply(caller, action, filter, page, dry) migrate(caller, id, version)
             plan_migration(caller, id, version);
+        events: list(caller, execution, after, limit);
         artifacts: list(caller, execution);
         checkpoints: get(caller, id) list(caller, filter, page) resolve(caller, id, decision, notes);
         definitions: put(caller, id, document, expected) validate(caller, document)

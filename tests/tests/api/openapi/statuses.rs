@@ -216,6 +216,14 @@ async fn executions(api: Api, seen: &mut Seen) {
     api.put(&newer).await;
     let done = api.start("documented", &json!({})).await;
     api.end(&done).await;
+    let config = json!({"mode": "huge-output", "bytes": 15_000_000});
+    let heavy = json!({"id": "documented-heavy", "output": {}, "nodes": [
+        {"id": "a", "phase": "misbehave", "config": config},
+        {"id": "b", "phase": "misbehave", "config": config},
+    ]});
+    let heavy = api.launch(&heavy, &json!({})).await;
+    api.follow(&heavy, 0, |_| false).await;
+    let heavy = format!("/api/executions/{heavy}");
     let cancel_done = format!("/api/executions/{done}/cancel");
     let one = format!("/api/executions/{id}");
     let (cancel, resume) = (format!("{one}/cancel"), format!("{one}/resume"));
@@ -247,6 +255,7 @@ async fn executions(api: Api, seen: &mut Seen) {
         ),
         ("GET", "/api/executions", "", "", 200),
         ("GET", &*one, "", "", 200),
+        ("GET", &*heavy, "", "", 409),
         ("GET", &*events, "", "", 200),
         ("POST", &*resume, "", "", 409),
         ("POST", &*pause, "", "", 202),

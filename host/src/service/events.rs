@@ -1,22 +1,63 @@
-//! The journal of an execution as a live stream.
+//! The journal of an execution: a page of it, and as a live stream.
 
 use std::{collections::VecDeque, sync::Arc};
 
 use futures::{StreamExt, stream, stream::BoxStream};
 use tracing::warn;
 
-use super::{Service, executions::not_found, parameters, views};
+use super::{Service, executions::not_found, parameters, problems::invalid, views};
 use crate::{
-    contract::{Error, Event},
+    contract::{Error, Event, EventPage},
     events::Subscription,
-    store::{Store, StoreError},
+    store::{Store, StoreError, Summary},
     workflow::{ExecutionId, Recorded},
 };
 
-/// Events read from the store at a time.
+/// Events that a page may have.
+const PAGE_EVENTS_MAX: u32 = 1_000;
+
+/// Events read from the store at a time for a stream.
 const BATCH_EVENTS: u32 = 256;
 
+/// Bytes of payloads after which a page or a batch ends: an endpoint has them in its memory several
+/// times, for several clients.
+const BYTES: usize = 4 << 20;
+
 impl Service {
+    pub(super) async fn journal(
+        &self,
+        id: &str,
+        after: u64,
+        limit: u32,
+    ) -> Result<EventPage, Error> {
+        let id: ExecutionId = parameters::id("execution", id)?;
+        if !(1..=PAGE_EVENTS_MAX).contains(&limit) {
+            let message = format!("must be from 1 to {PAGE_EVENTS_MAX}");
+            return Err(invalid("/limit", message));
+        }
+        let version = self.summary(id).await?.version;
+        let mut items = Vec::new();
+        if after < version {
+            items = self.store.events(id, after, limit, BYTES).await?;
+            // What was committed since then is on the next page, if there is one.
+            items.retain(|event| event.seq <= version);
+            // Removed in this moment: an empty page would say that this is all.
+            if items.is_empty() {
+                return Err(not_found(id));
+            }
+        }
+        let last = items.last().map(|recorded| recorded.seq);
+        Ok(EventPage {
+            items: items.iter().map(|event| views::event(id, event)).collect(),
+            next: last.filter(|last| *last < version),
+        })
+    }
+
+    async fn summary(&self, id: ExecutionId) -> Result<Summary, Error> {
+        let summary = self.store.queries().execution(id).await?;
+        summary.ok_or_else(|| not_found(id))
+    }
+
     pub(super) async fn follow(
         &self,
         id: &str,
@@ -25,12 +66,7 @@ impl Service {
         let id: ExecutionId = parameters::id("execution", id)?;
         // First subscribe, then read: nothing falls in between.
         let subscription = self.events.subscribe(id);
-        let summary = self
-            .store
-            .queries()
-            .execution(id)
-            .await?
-            .ok_or_else(|| not_found(id))?;
+        let summary = self.summary(id).await?;
         let follower = Follower {
             store: self.store.clone(),
             subscription,
@@ -90,7 +126,7 @@ impl Follower {
     async fn read_on(&mut self) -> Result<(), StoreError> {
         self.read = self
             .store
-            .events(self.id, self.after, BATCH_EVENTS)
+            .events(self.id, self.after, BATCH_EVENTS, BYTES)
             .await?
             .into();
         if self.read.is_empty() {

@@ -1,4 +1,5 @@
-//! The largest definitions there may be: 10,000 nodes, as a chain, as a fan, and at random.
+//! The largest definitions there may be: 10,000 nodes, as a chain, as a fan, and at random. And
+//! executions whose documents are large.
 
 use std::time::{Duration, Instant};
 
@@ -111,4 +112,70 @@ async fn at_random() {
     for (node, n) in nodes.iter().zip(&expected) {
         assert_eq!(node["output"]["n"], *n, "{node}");
     }
+}
+
+/// An execution of so many nodes that each put out so many bytes.
+fn bulky(id: &str, nodes: u32, bytes: u32) -> Value {
+    let config = json!({"mode": "huge-output", "bytes": bytes});
+    let node = |at| json!({"id": format!("n{at}"), "phase": "misbehave", "config": config});
+    let nodes: Vec<_> = (0..nodes).map(node).collect();
+    json!({"id": id, "nodes": nodes, "output": {}})
+}
+
+#[tokio::test]
+async fn a_large_journal_comes_in_more_pages() {
+    let api = shared();
+    let id = api.launch(&bulky("bulky", 20, 1_000_000), &json!({})).await;
+    let live = api.follow(&id, 0, |_| false).await;
+    live.is_whole("execution_completed");
+    let page = api.read(&format!("/api/executions/{id}/events")).await;
+    let items = page["items"].as_array().unwrap();
+    assert!((1..live.0.len()).contains(&items.len()), "{}", items.len());
+    assert_eq!(page["next"], items.len());
+    assert_eq!(api.journal(&id).await.0, live.0);
+    let execution = api.execution(&id).await;
+    assert_eq!(execution["status"], "completed");
+}
+
+#[tokio::test]
+async fn what_is_too_large_to_show_says_so_and_its_events_have_it() {
+    let api = shared();
+    let definition = bulky("heavy", 2, 15_000_000);
+    api.put(&definition).await;
+    let path = "/api/workflows/heavy/execute";
+    let wait = "content-type: application/json\r\nprefer: wait=60\r\n";
+    let started = api.send("POST", path, wait, b"{\"input\":{}}").await;
+    assert_eq!(started.status, 202, "{}", excerpt(&started.body));
+    assert_eq!(started.json()["status"], "completed");
+    let id = text(&started.json()["execution_id"]);
+    let journal = api.follow(&id, 0, |_| false).await;
+    journal.is_whole("execution_completed");
+    let reply = api.get(&format!("/api/executions/{id}")).await;
+    assert_eq!(reply.status, 409, "{}", excerpt(&reply.body));
+    assert_eq!(
+        reply.json()["detail"],
+        format!(
+            "execution {id} (completed) has 29 MiB of documents, and 24 MiB are shown at once; its \
+             events have them one by one"
+        )
+    );
+    assert_eq!(api.journal(&id).await.0, journal.0);
+    api.is_well().await;
+}
+
+#[tokio::test]
+async fn of_what_is_too_large_to_show_an_event_says_how_much_it_is() {
+    let api = shared();
+    let mut definition = bulky("massive", 2, 15_000_000);
+    // The outputs of all nodes on which no other depends, in one event.
+    definition.as_object_mut().unwrap().remove("output");
+    let id = api.launch(&definition, &json!({})).await;
+    let live = api.follow(&id, 0, |_| false).await;
+    live.is_whole("execution_completed");
+    let outputs = r#"{"output":{"n0":{"text":""},"n1":{"text":""}}}"#.len();
+    assert_eq!(
+        live.0.last().unwrap()["payload"],
+        json!({"omitted_bytes": outputs + 30_000_000})
+    );
+    assert_eq!(api.journal(&id).await.0, live.0);
 }

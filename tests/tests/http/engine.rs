@@ -24,8 +24,8 @@ use tokio::time::sleep;
 
 use crate::{
     examples::{
-        artifact, checkpoint, definition, definitions, event, execution, found, phase, started,
-        summary, well,
+        artifact, checkpoint, definition, definitions, event, events, execution, found, phase,
+        started, summary, template, well,
     },
     present::Present,
 };
@@ -204,13 +204,7 @@ impl Engine for Script {
         limit: u32,
     ) -> Result<EventPage, Error> {
         found(&execution_id)?;
-        let last = after + u64::from(limit);
-        Ok(EventPage {
-            items: (after + 1..=last)
-                .map(|seq| event(&execution_id, seq))
-                .collect(),
-            next: Some(last),
-        })
+        Ok(events(&execution_id, after, limit))
     }
 
     async fn events_follow(
@@ -378,12 +372,7 @@ impl Engine for Script {
     }
 
     async fn definitions_templates(&self, _caller: Caller) -> Result<Vec<Template>, Error> {
-        Ok(vec![Template {
-            name: "t".into(),
-            description: String::new(),
-            parameters: "{}".into(),
-            document: "{}".into(),
-        }])
+        Ok(vec![template()])
     }
 
     async fn definitions_instantiate(

@@ -2,7 +2,7 @@
 
 use phasewright::contract::{
     Artifact, Checkpoint, CheckpointPosition, CheckpointStatus, Definition, DefinitionPage, Error,
-    Event, Execution, ExecutionStatus, Phase, Probe, Started, Summary,
+    Event, EventPage, Execution, ExecutionStatus, Phase, Probe, Started, Summary, Template,
 };
 
 pub fn found(id: &str) -> Result<(), Error> {
@@ -55,6 +55,25 @@ pub fn event(execution: &str, seq: u64) -> Event {
         kind: "node_started".into(),
         node: Some("n".into()),
         payload: "{}".into(),
+    }
+}
+
+pub fn events(execution: &str, after: u64, limit: u32) -> EventPage {
+    let last = after + u64::from(limit);
+    EventPage {
+        items: (after + 1..=last)
+            .map(|seq| event(execution, seq))
+            .collect(),
+        next: Some(last),
+    }
+}
+
+pub fn template() -> Template {
+    Template {
+        name: "t".into(),
+        description: String::new(),
+        parameters: "{}".into(),
+        document: "{}".into(),
     }
 }
 

@@ -21,7 +21,7 @@ use crate::api::Api;
 /// an output of 100 MB. The limit of outputs keeps its default, 16 MiB. This machine may be called.
 const GRANTS: &str = r#"
 [phase.misbehave.limits]
-memory_bytes = 536_870_912
+memory_bytes = 134_217_728
 cpu_time_ms = 1_000
 log_bytes = 65_536
 artifact_bytes = 1_048_576

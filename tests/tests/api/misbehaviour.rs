@@ -58,7 +58,7 @@ async fn all_phases_together_have_the_memory_that_the_operator_gives() {
     let host = place.host_with(&["--phase-memory-mib", "64"]);
     let node = json!({"phase": "misbehave", "config": {"mode": "allocate"}});
     let error = failure(host.api, "allocate", node, json!({})).await;
-    // Of its own 512 MiB it can have no more than that, however often it is tried.
+    // Of its own 128 MiB it can have no more than that, however often it is tried.
     let message = "memory limit of 64 MiB exceeded";
     says(&error, "limit_exceeded", message, "allocate");
 }
@@ -75,12 +75,12 @@ async fn each_mode_fails_its_own_attempt_only() {
         (
             json!({"mode": "allocate"}),
             "limit_exceeded",
-            "memory limit of 512 MiB exceeded",
+            "memory limit of 128 MiB exceeded",
         ),
         (json!({"mode": "recurse"}), "trapped", "trapped: "),
         (json!({"mode": "trap"}), "trapped", "trapped as told"),
         (
-            json!({"mode": "huge-output"}),
+            json!({"mode": "huge-output", "bytes": 20_000_000}),
             "limit_exceeded",
             "output limit of 16 MiB exceeded",
         ),
@@ -92,7 +92,7 @@ async fn each_mode_fails_its_own_attempt_only() {
         (
             json!({"mode": "huge-output", "bytes": 1_000_000_000}),
             "limit_exceeded",
-            "memory limit of 512 MiB exceeded",
+            "memory limit of 128 MiB exceeded",
         ),
         (
             json!({"mode": "print"}),

@@ -5,11 +5,11 @@ use std::{collections::VecDeque, sync::Arc};
 use futures::{StreamExt, stream, stream::BoxStream};
 use tracing::warn;
 
-use super::{Service, executions::not_found, parameters, problems::invalid, views};
+use super::{Service, executions::not_found, parameters, views};
 use crate::{
     contract::{Error, Event, EventPage},
     events::Subscription,
-    store::{Store, StoreError, Summary},
+    store::{Store, StoreError},
     workflow::{ExecutionId, Recorded},
 };
 
@@ -31,10 +31,7 @@ impl Service {
         limit: u32,
     ) -> Result<EventPage, Error> {
         let id: ExecutionId = parameters::id("execution", id)?;
-        if !(1..=PAGE_EVENTS_MAX).contains(&limit) {
-            let message = format!("must be from 1 to {PAGE_EVENTS_MAX}");
-            return Err(invalid("/limit", message));
-        }
+        parameters::limit(limit, PAGE_EVENTS_MAX)?;
         let version = self.summary(id).await?.version;
         let mut items = Vec::new();
         if after < version {
@@ -51,11 +48,6 @@ impl Service {
             items: items.iter().map(|event| views::event(id, event)).collect(),
             next: last.filter(|last| *last < version),
         })
-    }
-
-    async fn summary(&self, id: ExecutionId) -> Result<Summary, Error> {
-        let summary = self.store.queries().execution(id).await?;
-        summary.ok_or_else(|| not_found(id))
     }
 
     pub(super) async fn follow(

@@ -115,8 +115,7 @@ impl Service {
 
     pub(super) async fn resume(&self, asking: &Asking, id: &str) -> Result<Summary, Error> {
         let id: ExecutionId = parameters::id("execution", id)?;
-        let summary = self.store.queries().execution(id).await?;
-        let summary = summary.ok_or_else(|| not_found(id))?;
+        let summary = self.summary(id).await?;
         self.steer(id, self.resuming(asking, &summary).await?).await
     }
 
@@ -139,6 +138,12 @@ impl Service {
         Ok(views::summary(&self.executor.command(id, command).await?))
     }
 
+    /// The part of it that lists show.
+    pub(super) async fn summary(&self, id: ExecutionId) -> Result<store::Summary, Error> {
+        let summary = self.store.queries().execution(id).await?;
+        summary.ok_or_else(|| not_found(id))
+    }
+
     /// The fold of the committed journal.
     pub(super) async fn folded(&self, id: ExecutionId) -> Result<Arc<Execution>, Error> {
         if let Some(execution) = self.executor.finished(id) {
@@ -157,12 +162,7 @@ impl Service {
             }
             // Not in memory: over, waiting for a person, or on another host.
             let mut news = self.events.subscribe(id);
-            let summary = self
-                .store
-                .queries()
-                .execution(id)
-                .await?
-                .ok_or_else(|| not_found(id))?;
+            let summary = self.summary(id).await?;
             if summary.status.is_over() {
                 return self.folded(id).await;
             }

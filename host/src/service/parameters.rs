@@ -43,6 +43,14 @@ pub(super) fn time(pointer: &str, text: Option<&str>) -> Result<Option<Timestamp
     Ok(Some(Timestamp(time.as_millisecond())))
 }
 
+/// How many items a page is to have.
+pub(super) fn limit(limit: u32, max: u32) -> Result<(), Error> {
+    if (1..=max).contains(&limit) {
+        return Ok(());
+    }
+    Err(invalid("/limit", format!("must be from 1 to {max}")))
+}
+
 /// A page whose cursor is the text of a key.
 pub(super) fn page<Key: FromStr>(page: &PageRequest) -> Result<Page<Key>, Error> {
     page_with(page, |cursor| cursor.parse().ok())
@@ -54,9 +62,7 @@ pub(super) fn page_with<Key>(
     page: &PageRequest,
     key: impl FnOnce(&str) -> Option<Key>,
 ) -> Result<Page<Key>, Error> {
-    if !(1..=LIMIT_MAX).contains(&page.limit) {
-        return Err(invalid("/limit", format!("must be from 1 to {LIMIT_MAX}")));
-    }
+    limit(page.limit, LIMIT_MAX)?;
     let after = match &page.cursor {
         None => None,
         Some(cursor) => Some(

@@ -43,8 +43,7 @@ impl Service {
         wait: Option<Patience>,
     ) -> Result<Started, Error> {
         let id: ExecutionId = parameters::id("execution", id)?;
-        let summary = self.store.queries().execution(id).await?;
-        let workflow = summary.ok_or_else(|| not_found(id))?.workflow;
+        let workflow = self.summary(id).await?.workflow;
         let input = request.input.as_deref();
         let input = input.map(|text| object("/input", text)).transpose()?;
         let whole = json!(["rerun", id, request.from_nodes, request.version, input]);

@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     contract::{Error, Patience, StartRequest, Started, Violation},
-    executor::{self, NewExecution, Started as Begun},
+    executor::{NewExecution, Started as Begun},
     store::{self, Keyed, StartKey},
     workflow::{Digest, Event, Version, WorkflowId},
 };
@@ -118,14 +118,15 @@ impl Service {
             Some(patience) => Some(self.awaited(summary.id, end, patience).await?),
             None => None,
         };
+        let execution = execution.map(|execution| views::execution(&execution));
         let now = execution
             .as_ref()
-            .map(|execution| executor::summary(execution));
+            .map(|execution| execution.summary.clone());
         Ok(Started {
-            summary: views::summary(now.as_ref().unwrap_or(summary)),
+            summary: now.unwrap_or_else(|| views::summary(summary)),
             is_new,
             // What is too large to show has started all the same.
-            execution: execution.and_then(|execution| shown(views::execution(&execution)).ok()),
+            execution: execution.and_then(|execution| shown(execution).ok()),
         })
     }
 

@@ -18,7 +18,7 @@ use tempfile::TempDir;
 use crate::api::Api;
 
 /// Small limits for those that run into them, so that it takes little time; and memory enough to make
-/// an output of 100 MB. The limit of outputs keeps its default, 16 MiB. This machine may be called.
+/// an output of 20 MB. The limit of outputs keeps its default, 16 MiB. This machine may be called.
 const GRANTS: &str = r#"
 [phase.misbehave.limits]
 memory_bytes = 134_217_728

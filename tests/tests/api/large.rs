@@ -115,7 +115,7 @@ async fn at_random() {
 }
 
 /// An execution of so many nodes that each put out so many bytes.
-fn bulky(id: &str, nodes: u32, bytes: u32) -> Value {
+pub fn bulky(id: &str, nodes: u32, bytes: u32) -> Value {
     let config = json!({"mode": "huge-output", "bytes": bytes});
     let node = |at| json!({"id": format!("n{at}"), "phase": "misbehave", "config": config});
     let nodes: Vec<_> = (0..nodes).map(node).collect();

@@ -259,7 +259,7 @@ impl Queries for PostgresStore {
 
 /// The statement for a filter, and whether it lists all of a workflow and in a status. One per shape,
 /// because each has its own index.
-fn list(filter: &ExecutionFilter) -> (&'static str, bool) {
+pub(super) fn list(filter: &ExecutionFilter) -> (&'static str, bool) {
     let ExecutionFilter {
         workflow,
         status,
@@ -286,7 +286,7 @@ fn list(filter: &ExecutionFilter) -> (&'static str, bool) {
 }
 
 /// One statement per shape of filter, because each has its own index.
-fn lists() -> CheckpointLists<&'static str> {
+pub(super) fn lists() -> CheckpointLists<&'static str> {
     CheckpointLists {
         all: include_str!("sql/checkpoints.sql"),
         in_status: include_str!("sql/checkpoints_in_status.sql"),

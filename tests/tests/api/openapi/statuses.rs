@@ -10,6 +10,7 @@ use crate::{
     api::{Api, excerpt, text},
     contract::{Operation, contract},
     host::{Place, shared},
+    large::bulky,
 };
 
 /// What answers without the database, so that it says 503 only while the host is overloaded; that
@@ -216,11 +217,7 @@ async fn executions(api: Api, seen: &mut Seen) {
     api.put(&newer).await;
     let done = api.start("documented", &json!({})).await;
     api.end(&done).await;
-    let config = json!({"mode": "huge-output", "bytes": 15_000_000});
-    let heavy = json!({"id": "documented-heavy", "output": {}, "nodes": [
-        {"id": "a", "phase": "misbehave", "config": config},
-        {"id": "b", "phase": "misbehave", "config": config},
-    ]});
+    let heavy = bulky("documented-heavy", 2, 15_000_000);
     let heavy = api.launch(&heavy, &json!({})).await;
     api.follow(&heavy, 0, |_| false).await;
     let heavy = format!("/api/executions/{heavy}");

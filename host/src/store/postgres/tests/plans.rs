@@ -4,6 +4,13 @@ use phasewright_test_postgres::Database;
 use serde_json::Value;
 
 use super::{fresh, open, prepared};
+use crate::{
+    store::{
+        ExecutionFilter,
+        postgres::read::{list, lists},
+    },
+    workflow::{ExecutionStatus, Timestamp},
+};
 
 /// Rows enough for the planner to choose, and as most are: of one workflow, and over.
 const ROWS: &str = "
@@ -49,63 +56,40 @@ fn reads_a_page(database: &Database, plans: &str, sql: &str, values: &str) {
 /// Where the first page begins.
 const LAST: &str = "'ffffffff-ffff-ffff-ffff-ffffffffffff'";
 
-/// What there are many of, and nothing.
-const ASKED: [(&str, &str); 3] = [
-    ("completed", "flow"),
-    ("failed", "flow"),
-    ("completed", "x"),
-];
-
 #[tokio::test]
 async fn a_list_of_executions_reads_no_more_than_its_page() {
     let database = filled().await;
-    for (status, workflow) in ASKED {
-        for (sql, values) in [
-            (include_str!("../sql/executions.sql"), String::new()),
-            (
-                include_str!("../sql/executions_of_workflow.sql"),
-                format!(", '{workflow}'"),
-            ),
-            (
-                include_str!("../sql/executions_in_status.sql"),
-                format!(", '{status}'"),
-            ),
-            (
-                include_str!("../sql/executions_of_workflow_in_status.sql"),
-                format!(", '{workflow}', '{status}'"),
-            ),
-        ] {
-            let values = format!("{LAST}, 21{values}");
-            reads_a_page(&database, "force_generic_plan", sql, &values);
-        }
-    }
-}
-
-#[tokio::test]
-async fn a_list_of_filtered_executions_is_planned_for_its_values() {
-    let database = filled().await;
-    let no_limits = "'00000000-0000-0000-0000-000000000000', NULL, 0, 1000000";
-    for (status, workflow) in ASKED {
-        for (sql, values) in [
-            (
-                include_str!("../sql/executions_filtered.sql"),
-                String::new(),
-            ),
-            (
-                include_str!("../sql/executions_of_workflow_filtered.sql"),
-                format!(", '{workflow}'"),
-            ),
-            (
-                include_str!("../sql/executions_in_status_filtered.sql"),
-                format!(", '{status}'"),
-            ),
-            (
-                include_str!("../sql/executions_of_workflow_in_status_filtered.sql"),
-                format!(", '{workflow}', '{status}'"),
-            ),
-        ] {
-            let values = format!("{LAST}, 21, {no_limits}{values}");
-            reads_a_page(&database, "force_custom_plan", sql, &values);
+    let no_limits = ", '00000000-0000-0000-0000-000000000000', NULL, 0, 1000000";
+    let (completed, failed) = (ExecutionStatus::Completed, ExecutionStatus::Failed);
+    // What there are many of, and nothing.
+    for (status, workflow) in [(completed, "flow"), (failed, "flow"), (completed, "x")] {
+        for shape in 0..8 {
+            let [has_workflow, has_status, is_filtered] = [1, 2, 4].map(|bit| shape & bit != 0);
+            let filter = ExecutionFilter {
+                workflow: has_workflow.then(|| workflow.parse().unwrap()),
+                status: has_status.then_some(status),
+                created_from: is_filtered.then_some(Timestamp(0)),
+                ..ExecutionFilter::default()
+            };
+            let (sql, is_whole) = list(&filter);
+            assert_ne!(is_whole, is_filtered);
+            let mut values = format!("{LAST}, 21");
+            if is_filtered {
+                values.push_str(no_limits);
+            }
+            if has_workflow {
+                values.push_str(&format!(", '{workflow}'"));
+            }
+            if has_status {
+                values.push_str(&format!(", '{}'", status.as_str()));
+            }
+            // Filtered ones are planned for their values.
+            let plans = if is_filtered {
+                "force_custom_plan"
+            } else {
+                "force_generic_plan"
+            };
+            reads_a_page(&database, plans, sql, &values);
         }
     }
 }
@@ -113,25 +97,17 @@ async fn a_list_of_filtered_executions_is_planned_for_its_values() {
 #[tokio::test]
 async fn a_list_of_checkpoints_reads_no_more_than_its_page() {
     let database = filled().await;
+    let lists = lists();
     for (status, workflow) in [("approved", "flow"), ("pending", "flow"), ("approved", "x")] {
         for (sql, values) in [
-            (include_str!("../sql/checkpoints.sql"), String::new()),
+            (lists.all, String::new()),
+            (lists.in_status, format!(", '{status}'")),
+            (lists.of_workflow, format!(", '{workflow}'")),
             (
-                include_str!("../sql/checkpoints_in_status.sql"),
-                format!(", '{status}'"),
-            ),
-            (
-                include_str!("../sql/checkpoints_of_workflow.sql"),
-                format!(", '{workflow}'"),
-            ),
-            (
-                include_str!("../sql/checkpoints_of_workflow_in_status.sql"),
+                lists.of_workflow_in_status,
                 format!(", '{workflow}', '{status}'"),
             ),
-            (
-                include_str!("../sql/checkpoints_of_execution.sql"),
-                format!(", {LAST}, NULL, NULL"),
-            ),
+            (lists.of_execution, format!(", {LAST}, NULL, NULL")),
         ] {
             let values = format!("1000000, {LAST}, 21{values}");
             reads_a_page(&database, "force_generic_plan", sql, &values);
